@@ -1,0 +1,195 @@
+//! What a connector supplies: the shape of its entries, its limits, a request builder and a
+//! response-failure extractor.
+
+use std::fmt;
+
+use crate::outcome::Outcome;
+
+/// What the destination stores: one Kinesis record, one Firehose record, one metric datum.
+pub trait Entry: Send + 'static {
+    /// Bytes that the service meters for this entry: key, base64 and framing as the service
+    /// counts them. Must give the same answer each time.
+    fn size_bytes(&self) -> usize;
+}
+
+/// How much one request may carry. Each connector names the service documentation it has them from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Entries in one request.
+    pub max_batch_size: usize,
+    /// Sum of [`Entry::size_bytes`] in one request, in bytes.
+    pub max_batch_size_in_bytes: usize,
+    /// [`Entry::size_bytes`] of one entry, in bytes.
+    pub max_record_size_in_bytes: usize,
+}
+
+/// A stream of entries that is throttled and delayed on its own: a Kinesis shard, a key, a tenant.
+///
+/// An entry in one lane never waits because another lane is throttled. A destination that does not
+/// tell its lanes apart uses [`Lane::SHARED`] for all entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Lane(u64);
+
+impl Lane {
+    /// The lane of destinations that have only one.
+    ///
+    /// The engine never pauses it as a whole: which part of the destination refused an entry is
+    /// not known here, so only the refused entries wait, and the rate limiter does the rest.
+    pub const SHARED: Self = Self(0);
+
+    /// The lane with this number. Different numbers are different lanes; `0` is
+    /// [`Lane::SHARED`].
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// A lane for a key, by a 64-bit hash (FNV-1a) that is never [`Lane::SHARED`]'s. Two keys that
+    /// collide share a lane: they may wait for each other, and nothing else changes.
+    pub fn for_key(key: &[u8]) -> Self {
+        let hash = key.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        Self(hash.max(1))
+    }
+}
+
+/// A destination's three pieces but the converter: how a batch becomes a request, how the request
+/// is sent, and what its answer says of each entry.
+///
+/// [`build_request`](Self::build_request) and [`extract_failures`](Self::extract_failures) are pure:
+/// they are tested by tables, without a network. A connector never retries, sleeps or spawns; the
+/// engine owns all of that, so the client it uses must have its own retries switched off.
+pub trait Destination: Send + Sync + 'static {
+    /// What the destination stores.
+    type Entry: Entry;
+    /// The call that carries a batch.
+    type Request: Send;
+    /// What the destination answers when the call went through.
+    type Response: Send;
+    /// Why the call did not go through.
+    type Error: std::error::Error + Send + Sync + 'static;
+
+    /// Short name of the kind of destination, such as `"kinesis"`. Used in errors, logs and
+    /// snapshots; never changes between versions.
+    const KIND: &'static str;
+
+    /// What the service accepts at most. Settings may tighten these, never loosen them.
+    const LIMITS: Limits;
+
+    /// What is used where the settings say nothing. Default: [`Self::LIMITS`].
+    const DEFAULTS: Limits = Self::LIMITS;
+
+    /// Makes the request for a batch. Borrows the entries: the engine keeps them until they are
+    /// settled, so this should copy references (`Bytes`), not payloads. Pure.
+    fn build_request(&self, batch: &Batch<'_, Self::Entry>) -> Self::Request;
+
+    /// Sends the request. The only piece that does I/O.
+    ///
+    /// # Cancel safety
+    ///
+    /// The future is dropped when the request times out. The destination may then have stored the
+    /// entries or not; they are sent again.
+    fn send(
+        &self,
+        request: Self::Request,
+    ) -> impl Future<Output = Result<Self::Response, Self::Error>> + Send;
+
+    /// Says what became of each of the `sent` entries of the request, in the order of the batch.
+    /// Pure. Build the answer with [`Outcome::per_entry`]: it refuses an answer of the wrong
+    /// length, because silence about an entry is not success.
+    fn extract_failures(&self, answer: Result<Self::Response, Self::Error>, sent: usize)
+    -> Outcome;
+
+    /// The lane of an entry. Default: all entries share one.
+    fn lane(&self, entry: &Self::Entry) -> Lane {
+        let _ = entry;
+        Lane::SHARED
+    }
+}
+
+/// An entry as the engine keeps it, from admission until it is settled.
+#[derive(Debug)]
+pub(crate) struct Queued<E> {
+    pub(crate) entry: E,
+    /// Admission number: 1, 2, 3 … per sink.
+    pub(crate) sequence: u64,
+    /// Asked once, at admission: what was added to the budget is what is taken off it.
+    pub(crate) size: usize,
+    pub(crate) lane: Lane,
+    /// How often it has been sent.
+    pub(crate) attempts: u32,
+    /// Never later than the true admission, so that no entry waits too long.
+    pub(crate) admitted_at: std::time::Instant,
+}
+
+/// The entries of one request, borrowed from the engine. Never empty.
+pub struct Batch<'a, E> {
+    pub(crate) entries: &'a [Queued<E>],
+    pub(crate) size_bytes: usize,
+}
+
+impl<'a, E> Batch<'a, E> {
+    /// How many entries the request carries.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is no entry: never true for a batch that the engine made.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Sum of [`Entry::size_bytes`], in bytes.
+    pub fn size_bytes(&self) -> usize {
+        self.size_bytes
+    }
+
+    /// The entries, in the order in which the answer must speak of them.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &'a E> + use<'a, E> {
+        self.entries.iter().map(|queued| &queued.entry)
+    }
+
+    /// The entries' admission numbers, in the same order.
+    pub fn sequences(&self) -> impl ExactSizeIterator<Item = u64> + use<'a, E> {
+        self.entries.iter().map(|queued| queued.sequence)
+    }
+}
+
+impl<E> fmt::Debug for Batch<'_, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Batch")
+            .field("len", &self.len())
+            .field("size_bytes", &self.size_bytes)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A batch outside an engine, for tables that test a request builder.
+#[derive(Debug)]
+pub struct OwnedBatch<E>(Vec<Queued<E>>);
+
+impl<E: Entry> OwnedBatch<E> {
+    /// A batch of these entries.
+    #[allow(clippy::disallowed_methods)] // not in an engine: nothing ever compares this time
+    pub fn new(entries: impl IntoIterator<Item = E>) -> Self {
+        let admitted_at = std::time::Instant::now();
+        Self(
+            (1..)
+                .zip(entries)
+                .map(|(sequence, entry)| Queued {
+                    size: entry.size_bytes(),
+                    sequence,
+                    entry,
+                    lane: Lane::SHARED,
+                    attempts: 1,
+                    admitted_at,
+                })
+                .collect(),
+        )
+    }
+
+    /// The view that a request builder gets.
+    pub fn as_batch(&self) -> Batch<'_, E> {
+        Batch { entries: &self.0, size_bytes: self.0.iter().map(|queued| queued.size).sum() }
+    }
+}

@@ -1,0 +1,177 @@
+//! The requests in flight, and the entries that they carry.
+
+use std::{collections::VecDeque, time::Instant};
+
+use super::load::Load;
+use crate::destination::Queued;
+
+/// Names one request. Carries a generation: the id of a request that timed out never names the
+/// request that took its place, so an answer that comes late, or twice, finds nothing (I7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RequestId {
+    slot: usize,
+    generation: u64,
+}
+
+impl RequestId {
+    /// Position of the request among those in flight: smaller than `max_in_flight_requests`, and
+    /// used again by later requests.
+    pub fn slot(&self) -> usize {
+        self.slot
+    }
+}
+
+/// A request in flight.
+#[derive(Debug)]
+pub(super) struct InFlight<E> {
+    pub(super) batch: Vec<Queued<E>>,
+    pub(super) bytes: usize,
+    pub(super) issued_at: Instant,
+}
+
+#[derive(Debug)]
+struct Slot<E> {
+    generation: u64,
+    request: Option<InFlight<E>>,
+}
+
+/// Slots for requests in flight. Batches' vectors are recycled: at full speed nothing is allocated.
+#[derive(Debug)]
+pub(super) struct Requests<E> {
+    slots: Vec<Slot<E>>,
+    free: Vec<usize>,
+    /// Oldest first: the timeout is the same for all. May name requests that were answered.
+    deadlines: VecDeque<(Instant, RequestId)>,
+    spare: Vec<Vec<Queued<E>>>,
+    load: Load,
+}
+
+impl<E> Requests<E> {
+    pub(super) fn new() -> Self {
+        Self {
+            slots: Vec::new(),
+            free: Vec::new(),
+            deadlines: VecDeque::new(),
+            spare: Vec::new(),
+            load: Load::default(),
+        }
+    }
+
+    /// How many requests are in flight.
+    pub(super) fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    /// The entries in flight.
+    pub(super) fn load(&self) -> Load {
+        self.load
+    }
+
+    /// An empty vector for the next batch.
+    pub(super) fn spare_batch(&mut self) -> Vec<Queued<E>> {
+        self.spare.pop().unwrap_or_default()
+    }
+
+    /// Puts a request in flight.
+    pub(super) fn insert(&mut self, request: InFlight<E>, deadline: Instant) -> RequestId {
+        self.load += Load { entries: request.batch.len(), bytes: request.bytes };
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot { generation: 0, request: None });
+            self.slots.len() - 1
+        });
+        let generation = self.slots.get_mut(slot).map_or(0, |free| {
+            free.generation += 1;
+            free.request = Some(request);
+            free.generation
+        });
+        let id = RequestId { slot, generation };
+        self.deadlines.push_back((deadline, id));
+        id
+    }
+
+    /// The request, unless it was answered or given up.
+    pub(super) fn get(&self, id: RequestId) -> Option<&InFlight<E>> {
+        let slot = self.slots.get(id.slot)?;
+        if slot.generation == id.generation { slot.request.as_ref() } else { None }
+    }
+
+    /// Takes the request out of flight, unless it was answered or given up.
+    pub(super) fn remove(&mut self, id: RequestId) -> Option<InFlight<E>> {
+        let slot = self.slots.get_mut(id.slot)?;
+        if slot.generation != id.generation {
+            return None;
+        }
+        let request = slot.request.take()?;
+        self.free.push(id.slot);
+        self.load -= Load { entries: request.batch.len(), bytes: request.bytes };
+        Some(request)
+    }
+
+    /// Keeps an emptied batch for the next request.
+    pub(super) fn recycle(&mut self, batch: Vec<Queued<E>>) {
+        debug_assert!(batch.is_empty(), "a recycled batch must not hide entries");
+        self.spare.push(batch);
+    }
+
+    /// When the oldest request in flight is to be given up.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        // May be that of an answered request: at worst too early.
+        self.deadlines.front().map(|(deadline, _)| *deadline)
+    }
+
+    /// The next request whose time is up.
+    pub(super) fn next_expired(&mut self, now: Instant) -> Option<RequestId> {
+        while let Some(&(deadline, id)) = self.deadlines.front() {
+            if self.get(id).is_none() {
+                self.deadlines.pop_front();
+            } else if deadline <= now {
+                self.deadlines.pop_front();
+                return Some(id);
+            } else {
+                return None;
+            }
+        }
+        None
+    }
+
+    /// Forgets the deadlines of answered requests at the front, so that they wake nobody.
+    pub(super) fn trim_deadlines(&mut self) {
+        while let Some(&(_, id)) = self.deadlines.front() {
+            if self.get(id).is_some() {
+                break;
+            }
+            self.deadlines.pop_front();
+        }
+    }
+
+    /// All entries in flight, in no order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Queued<E>> {
+        self.slots.iter().filter_map(|slot| slot.request.as_ref()).flat_map(|r| &r.batch)
+    }
+
+    /// All entries in flight, in no order.
+    pub(super) fn into_iter(self) -> impl Iterator<Item = Queued<E>> {
+        self.slots.into_iter().filter_map(|slot| slot.request).flat_map(|request| request.batch)
+    }
+
+    /// Asserts what the fields promise. Linear in the entries: for tests.
+    #[cfg(any(test, debug_assertions))]
+    pub(super) fn check(&self) {
+        let mut load = Load::default();
+        for request in self.slots.iter().filter_map(|slot| slot.request.as_ref()) {
+            assert!(!request.batch.is_empty(), "I2: a batch is never empty");
+            let bytes: usize = request.batch.iter().map(|queued| queued.size).sum();
+            assert_eq!(request.bytes, bytes, "I1: a request's bytes are its entries'");
+            load += Load { entries: request.batch.len(), bytes };
+            assert!(
+                request
+                    .batch
+                    .iter()
+                    .zip(request.batch.iter().skip(1))
+                    .all(|(a, b)| a.sequence < b.sequence),
+                "I4: a request is in admission order"
+            );
+        }
+        assert_eq!(self.load, load, "I1: the load in flight is what is in flight");
+    }
+}

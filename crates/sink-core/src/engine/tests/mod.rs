@@ -1,0 +1,120 @@
+//! Tests of the engine: random histories, and behaviours told one by one.
+#![allow(clippy::disallowed_methods)] // a test starts its own clock
+
+mod behaviour;
+mod properties;
+
+use std::time::{Duration, Instant};
+
+use super::{Engine, EngineConfig, RequestId, RetryDelay};
+use crate::{
+    destination::{Entry, Lane},
+    outcome::{Cause, Outcome, Reason, Verdict},
+    rate_limit::{CongestionControl, RateLimiter},
+    settings::OnTimeout,
+};
+
+/// An entry that knows its number, and is as large as it says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Item {
+    number: u64,
+    size: usize,
+}
+
+impl Entry for Item {
+    fn size_bytes(&self) -> usize {
+        self.size
+    }
+}
+
+fn config() -> EngineConfig {
+    EngineConfig {
+        max_batch_size: 4,
+        max_batch_size_in_bytes: 100,
+        max_record_size_in_bytes: 40,
+        max_in_flight_requests: 3,
+        max_buffered_requests: 40,
+        max_buffered_bytes: 1000,
+        max_time_in_buffer: Duration::from_millis(5000),
+        request_timeout: Duration::from_millis(30_000),
+        on_timeout: OnTimeout::Retry,
+        retry_delay: RetryDelay {
+            initial: Duration::from_millis(100),
+            max: Duration::from_millis(2000),
+        },
+    }
+}
+
+fn congestion_control(config: &EngineConfig) -> Box<dyn RateLimiter> {
+    Box::new(CongestionControl::new(config.max_batch_size, config.max_in_flight_requests))
+}
+
+fn throttled() -> Verdict {
+    Verdict::Retry(Cause::THROTTLED)
+}
+
+fn unavailable_all() -> Outcome {
+    Outcome::RetryAll(Cause::Unavailable, Reason::new("InternalFailure", "try again"))
+}
+
+/// An engine with a clock that only the test moves.
+struct Bench {
+    engine: Engine<Item>,
+    now: Instant,
+}
+
+impl Bench {
+    fn new(config: EngineConfig) -> Self {
+        let limiter = congestion_control(&config);
+        Self::with_limiter(config, limiter)
+    }
+
+    fn with_limiter(config: EngineConfig, limiter: Box<dyn RateLimiter>) -> Self {
+        Self { engine: Engine::new(config, limiter, 1), now: Instant::now() }
+    }
+
+    fn push(&mut self, lane: Lane, size: usize) -> u64 {
+        let number = self.engine.last_sequence + 1;
+        self.engine.push(Item { number, size }, size, lane, self.now)
+    }
+
+    fn push_many(&mut self, count: usize) {
+        for _ in 0..count {
+            self.push(Lane::SHARED, 1);
+        }
+    }
+
+    fn advance(&mut self, by: Duration) {
+        self.now += by;
+        self.engine.handle_timeout(self.now);
+    }
+
+    /// Moves the clock to the engine's next timer.
+    fn advance_to_timeout(&mut self) {
+        let at = self.engine.poll_timeout().expect("a timer");
+        self.now = self.now.max(at);
+        self.engine.handle_timeout(self.now);
+    }
+
+    fn poll(&mut self) -> Option<RequestId> {
+        self.engine.poll_request(self.now)
+    }
+
+    /// The next request, which must come, and the numbers that it carries.
+    fn request(&mut self) -> (RequestId, Vec<u64>) {
+        let id = self.poll().expect("a request");
+        (id, self.numbers(id))
+    }
+
+    fn numbers(&self, id: RequestId) -> Vec<u64> {
+        self.engine.batch(id).expect("in flight").iter().map(|item| item.number).collect()
+    }
+
+    fn answer(&mut self, id: RequestId, outcome: Outcome) {
+        self.engine.handle_outcome(id, outcome, self.now);
+    }
+
+    fn unsent(&self) -> Vec<u64> {
+        self.engine.unsent().into_iter().map(|item| item.number).collect()
+    }
+}
