@@ -63,9 +63,9 @@ pub trait Destination: Send + Sync + 'static {
     /// What the destination stores.
     type Entry: Entry;
     /// The call that carries a batch.
-    type Request: Send;
+    type Request: Send + 'static;
     /// What the destination answers when the call went through.
-    type Response: Send;
+    type Response: Send + 'static;
     /// Why the call did not go through.
     type Error: std::error::Error + Send + Sync + 'static;
 

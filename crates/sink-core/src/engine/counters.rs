@@ -1,6 +1,6 @@
 //! What a sink has done and holds, as plain numbers.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::load::Load;
 
@@ -63,5 +63,5 @@ pub struct Stats {
     /// Age of the oldest entry that may be sent.
     pub oldest_age: Duration,
     /// Why entries were last taken back to be sent again, in the destination's words.
-    pub last_failure: Option<String>,
+    pub last_failure: Option<Arc<str>>,
 }

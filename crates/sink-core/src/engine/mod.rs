@@ -47,7 +47,7 @@ mod retry;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::VecDeque, time::Instant};
+use std::{collections::VecDeque, sync::Arc, time::Instant};
 
 use self::{
     buffer::Buffer, progress::Progress, requests::InFlight, requests::Requests, retry::Backoff,
@@ -82,10 +82,12 @@ pub struct Engine<E> {
     /// Whether the last poll found something that holds the next request back. Only an answer, a
     /// timeout or the limiter's clock can change that, so no other timer matters meanwhile.
     blocked: bool,
+    /// When the limiter may have changed its mind, where it is what holds the request back.
+    limiter_wakes_at: Option<Instant>,
     /// Settled since the last [`take_settled`](Self::take_settled).
     newly_settled: Load,
     counters: Counters,
-    last_failure: Option<String>,
+    last_failure: Option<Arc<str>>,
     fatal: Option<Error>,
 }
 
@@ -103,6 +105,7 @@ impl<E: Entry> Engine<E> {
             last_sequence: 0,
             flush_to: 0,
             blocked: false,
+            limiter_wakes_at: None,
             newly_settled: Load::default(),
             counters: Counters::default(),
             last_failure: None,
@@ -195,7 +198,9 @@ impl<E: Entry> Engine<E> {
         if allowance > expected {
             return Some(allowance);
         }
-        if self.requests.len() == 0 && self.limiter.poll_timeout().is_none() {
+        // A time that has come and changes nothing would only wake us for ever.
+        self.limiter_wakes_at = self.limiter.poll_timeout().filter(|at| *at > now);
+        if self.requests.len() == 0 && self.limiter_wakes_at.is_none() {
             return Some(allowance.clamp(1, wanted)); // I3: nobody else would ever wake us
         }
         self.blocked = true;
@@ -219,7 +224,7 @@ impl<E: Entry> Engine<E> {
         let next_request = if self.requests.len() >= self.config.max_in_flight_requests {
             None
         } else if self.blocked {
-            self.limiter.poll_timeout()
+            self.limiter_wakes_at
         } else {
             self.buffer
                 .oldest_sendable()

@@ -40,7 +40,7 @@ impl<E: Entry> Engine<E> {
                 if reason.code() == "WrongAnswerLength" {
                     self.counters.wrong_answers += 1;
                 }
-                self.last_failure = Some(reason.to_string());
+                self.last_failure = Some(reason.to_string().into());
                 self.retry_all(request, cause, now);
             }
             Outcome::RejectAll(reason) => {
@@ -63,12 +63,13 @@ impl<E: Entry> Engine<E> {
             self.counters.wrong_answers += 1;
             let message =
                 format!("the connector gave {} verdicts for {sent} entries", verdicts.sent());
-            self.last_failure = Some(message);
+            self.last_failure = Some(message.into());
             return self.retry_all(request, Cause::Unavailable, now);
         }
         if let Some((_, Verdict::Retry(cause))) = verdicts.failures().first() {
             let failed = verdicts.failures().len();
-            self.last_failure = Some(format!("{failed} of {sent} entries: {}", cause.as_str()));
+            self.last_failure =
+                Some(format!("{failed} of {sent} entries: {}", cause.as_str()).into());
         }
         self.finish(request, verdicts.into_failures(), now);
     }
@@ -79,7 +80,7 @@ impl<E: Entry> Engine<E> {
             let Some(request) = self.requests.remove(id) else { continue };
             self.abandoned.push_back(id);
             let timeout = self.config.request_timeout;
-            self.last_failure = Some(format!("no answer within {timeout:?}"));
+            self.last_failure = Some(format!("no answer within {timeout:?}").into());
             if self.config.on_timeout == OnTimeout::Fail {
                 self.stop(Error::new(
                     ErrorKind::Fatal,

@@ -1,0 +1,364 @@
+//! The driver: one task that owns the engine, carries out what it decides, and tells it what came
+//! of it.
+
+use std::{
+    any::Any,
+    collections::VecDeque,
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::{AbortHandle, JoinError, JoinSet},
+    time::{Instant, sleep_until},
+};
+
+use crate::{
+    destination::Destination,
+    engine::{Engine, RequestId},
+    error::{Error, ErrorKind},
+    inbox::{Closing, Inbox},
+    outcome::Outcome,
+    rate_limit::CongestionControl,
+    sink::Summary,
+};
+
+/// What a handle asks of the driver.
+pub(crate) enum Command<E> {
+    /// Answer once everything admitted so far is settled, or the sink has failed.
+    Flush(oneshot::Sender<Result<(), Error>>),
+    /// Show everything admitted and not settled, in order.
+    Look(Look<E>),
+}
+
+/// Gets everything admitted and not settled.
+pub(crate) type Look<E> = Box<dyn FnOnce(Vec<&E>) + Send>;
+
+/// The task behind a [`Sink`](crate::Sink): sends requests and handles their answers.
+///
+/// [`SinkBuilder::build`](crate::SinkBuilder::build) spawns it;
+/// [`SinkBuilder::pair`](crate::SinkBuilder::pair) gives it to be spawned elsewhere. However it
+/// ends, by closing, by a panic of the connector, or with its runtime, what is unsent is left to
+/// the sink's handles, and `into_unsent` gives it.
+#[must_use = "a sink does nothing until its driver runs"]
+pub struct Driver<D: Destination> {
+    engine: Engine<D::Entry>,
+    destination: Arc<D>,
+    inbox: Arc<Inbox<D::Entry>>,
+    commands: mpsc::UnboundedReceiver<Command<D::Entry>>,
+    /// Whether a handle is left that could send a command.
+    has_handles: bool,
+    requests: JoinSet<(RequestId, Outcome)>,
+    /// The task of each request in flight, by its slot.
+    tasks: Vec<Option<(RequestId, AbortHandle)>>,
+    /// Picked up and not pushed yet: a field, so that not even a panic loses them.
+    arrivals: VecDeque<(D::Entry, usize)>,
+    /// Who waits until which sequence is settled.
+    flushes: Vec<(u64, oneshot::Sender<Result<(), Error>>)>,
+    started_at: Instant,
+    warnings: Warnings,
+}
+
+impl<D: Destination> Driver<D> {
+    pub(crate) fn new(
+        engine: Engine<D::Entry>,
+        destination: D,
+        inbox: Arc<Inbox<D::Entry>>,
+        commands: mpsc::UnboundedReceiver<Command<D::Entry>>,
+    ) -> Self {
+        Self {
+            engine,
+            destination: Arc::new(destination),
+            inbox,
+            commands,
+            has_handles: true,
+            requests: JoinSet::new(),
+            tasks: Vec::new(),
+            arrivals: VecDeque::new(),
+            flushes: Vec::new(),
+            started_at: Instant::now(),
+            warnings: Warnings::default(),
+        }
+    }
+
+    /// Runs until the sink is closed and everything is settled, or it has failed and nothing is in
+    /// flight.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it ends the sink; what is unsent is left to the handles.
+    pub async fn run(mut self) {
+        let mut timer = pin!(sleep_until(self.started_at));
+        loop {
+            let closing = self.step();
+            if self.is_over(closing) {
+                break;
+            }
+            let wake_at = self.engine.poll_timeout().map(Instant::from_std);
+            if let Some(at) = wake_at
+                && at != timer.deadline()
+            {
+                timer.as_mut().reset(at);
+            }
+            // In this order: an answer frees the window and the budget, a timer is owed before
+            // what is new, and commands are few. Each arm only notes what happened.
+            tokio::select! {
+                biased;
+                Some(result) = self.requests.join_next_with_id() => self.handle_result(result),
+                () = timer.as_mut(), if wake_at.is_some() => {}
+                command = self.commands.recv(), if self.has_handles => self.handle_command(command),
+                () = self.inbox.woken() => {}
+            }
+        }
+    }
+
+    /// Everything that can be done without waiting. Gives whether the sink is closing.
+    fn step(&mut self) -> Closing {
+        while let Some(result) = self.requests.try_join_next_with_id() {
+            self.handle_result(result);
+        }
+        // First this, then the arrivals: nothing is admitted once it is closing, so the arrivals
+        // taken afterwards are the last. The other way round, an entry admitted in between would
+        // be overlooked.
+        let closing = self.inbox.closing();
+        self.take_arrivals();
+        if closing == Closing::WhenSettled {
+            self.engine.start_flush();
+        }
+        let now = Instant::now();
+        self.engine.handle_timeout(now.into_std());
+        while let Some(id) = self.engine.poll_abandoned() {
+            if let Some((_, task)) = self.tasks.get_mut(id.slot()).and_then(Option::take) {
+                task.abort(); // frees its connection; what it still answers finds nothing
+            }
+        }
+        if closing != Closing::Now {
+            while let Some(id) = self.engine.poll_request(now.into_std()) {
+                self.start(id);
+            }
+        }
+        if let Some(error) = self.engine.fatal() {
+            self.inbox.fail(error);
+        }
+        self.inbox.give_back(self.engine.take_settled());
+        self.answer_flushes();
+        self.inbox.rest(self.engine.appetite(), self.engine.stats(now.into_std()), now);
+        closing
+    }
+
+    fn is_over(&self, closing: Closing) -> bool {
+        match closing {
+            Closing::Now => true,
+            Closing::WhenSettled if self.engine.unsettled().entries == 0 => true,
+            Closing::No | Closing::WhenSettled => {
+                self.engine.fatal().is_some() && self.requests.is_empty()
+            }
+        }
+    }
+
+    fn take_arrivals(&mut self) {
+        let first_at = self.inbox.take_arrivals(&mut self.arrivals).into_std();
+        while let Some((entry, _)) = self.arrivals.front() {
+            let lane = self.destination.lane(entry);
+            if let Some((entry, size)) = self.arrivals.pop_front() {
+                self.engine.push(entry, size, lane, first_at);
+            }
+        }
+    }
+
+    /// Builds a request and spawns its sending.
+    fn start(&mut self, id: RequestId) {
+        let Some(batch) = self.engine.batch(id) else { return };
+        let sent = batch.len();
+        // The connector's code: a panic must stop the sink with an error, not the task without one.
+        let built = catch_unwind(AssertUnwindSafe(|| self.destination.build_request(&batch)));
+        let request = match built {
+            Ok(request) => request,
+            Err(panic) => {
+                let error = panicked(D::KIND, "build_request", &*panic);
+                let now = Instant::now().into_std();
+                return self.engine.handle_outcome(id, Outcome::Fatal(error), now);
+            }
+        };
+        let destination = Arc::clone(&self.destination);
+        let task = self.requests.spawn(async move {
+            let answer = destination.send(request).await;
+            (id, destination.extract_failures(answer, sent))
+        });
+        let slot = id.slot();
+        if self.tasks.len() <= slot {
+            self.tasks.resize_with(slot + 1, || None);
+        }
+        if let Some(place) = self.tasks.get_mut(slot) {
+            *place = Some((id, task));
+        }
+    }
+
+    fn handle_result(
+        &mut self,
+        result: Result<(tokio::task::Id, (RequestId, Outcome)), JoinError>,
+    ) {
+        let (id, outcome) = match result {
+            Ok((_, done)) => done,
+            Err(error) => {
+                let of_this = |task: &&(RequestId, AbortHandle)| task.1.id() == error.id();
+                // Not there: it was given up and aborted.
+                let Some(&(id, _)) = self.tasks.iter().flatten().find(of_this) else { return };
+                match error.try_into_panic() {
+                    Ok(panic) => (id, Outcome::Fatal(panicked(D::KIND, "send", &*panic))),
+                    // Nobody but the runtime's shutdown cancels a request that was not given up.
+                    Err(_) => return,
+                }
+            }
+        };
+        if let Some(place) = self.tasks.get_mut(id.slot())
+            && place.as_ref().is_some_and(|(current, _)| *current == id)
+        {
+            *place = None;
+        }
+        self.warnings.note(D::KIND, &outcome);
+        self.engine.handle_outcome(id, outcome, Instant::now().into_std());
+    }
+
+    fn handle_command(&mut self, command: Option<Command<D::Entry>>) {
+        match command {
+            Some(Command::Flush(done)) => {
+                self.take_arrivals(); // what was admitted before the call is part of it
+                self.flushes.push((self.engine.start_flush(), done));
+            }
+            Some(Command::Look(look)) => {
+                self.take_arrivals();
+                look(self.engine.unsent());
+            }
+            None => {
+                self.has_handles = false;
+                let unsent = self.engine.unsettled().entries;
+                if self.inbox.closing() == Closing::No && unsent > 0 {
+                    tracing::error!(
+                        kind = D::KIND,
+                        unsent,
+                        "sink dropped without close; what it holds is still being sent, but nobody \
+                         waits for it"
+                    );
+                }
+                self.inbox.close(Closing::WhenSettled);
+            }
+        }
+    }
+
+    fn answer_flushes(&mut self) {
+        if self.flushes.is_empty() {
+            return;
+        }
+        let settled_up_to = self.engine.settled_up_to();
+        let fatal = self.engine.fatal();
+        for (target, done) in std::mem::take(&mut self.flushes) {
+            let answer = match fatal {
+                _ if target <= settled_up_to => Ok(()),
+                Some(error) => Err(error.clone()),
+                None => {
+                    self.flushes.push((target, done));
+                    continue;
+                }
+            };
+            // Whoever asked may have gone.
+            let _gone = done.send(answer);
+        }
+    }
+}
+
+impl<D: Destination> Drop for Driver<D> {
+    /// Leaves everything that is unsent to the handles, however the driver ends: after `run`, by
+    /// an unwinding panic, or because its runtime went away.
+    fn drop(&mut self) {
+        self.requests.abort_all();
+        let closing = self.inbox.closing();
+        if let Some(error) = self.engine.fatal() {
+            self.inbox.fail(error);
+        } else if closing == Closing::No
+            || (closing == Closing::WhenSettled && self.engine.unsettled().entries > 0)
+        {
+            let message = "the sink's driver was dropped: its task panicked, or its runtime shut \
+                           down; into_unsent gives what was not delivered";
+            self.inbox.fail(&Error::new(ErrorKind::Fatal, "drive", message));
+        }
+        let config = self.engine.config();
+        let counters = self.engine.stats(Instant::now().into_std()).counters;
+        let summary = Summary {
+            counters,
+            elapsed: self.started_at.elapsed(),
+            mean_batch_fill: counters.mean_batch_fill(config.max_batch_size),
+        };
+        let nothing = Engine::new(config.clone(), Box::new(CongestionControl::new(1, 1)), 0);
+        let mut unsent = std::mem::replace(&mut self.engine, nothing).into_unsent();
+        unsent.extend(self.arrivals.drain(..).map(|(entry, _)| entry));
+        let unsent = self.inbox.deposit(unsent, summary);
+        // Whoever said "now" asked for what is left, and gets it.
+        if unsent > 0 && closing != Closing::Now {
+            tracing::error!(
+                kind = D::KIND,
+                unsent,
+                "sink ended with entries that were not delivered; into_unsent gives them"
+            );
+        }
+        self.inbox.announce_end();
+    }
+}
+
+/// Warns of failing requests once, and again when they fail otherwise or go on failing: a
+/// destination that is away for an hour must neither be silent nor fill the log.
+#[derive(Debug, Default)]
+struct Warnings {
+    last: Option<(String, Instant)>,
+}
+
+impl Warnings {
+    const EVERY: Duration = Duration::from_secs(30);
+
+    fn note(&mut self, kind: &'static str, outcome: &Outcome) {
+        match outcome {
+            Outcome::RetryAll(cause, reason) => {
+                let now = Instant::now();
+                let is_news = self.last.as_ref().is_none_or(|(code, at)| {
+                    code != reason.code() || now.duration_since(*at) >= Self::EVERY
+                });
+                if is_news {
+                    self.last = Some((reason.code().to_owned(), now));
+                    let cause = cause.as_str();
+                    tracing::warn!(kind, cause, %reason, "request failed and will be retried");
+                }
+            }
+            Outcome::Fatal(error) => tracing::error!(kind, %error, "request failed for good"),
+            Outcome::Delivered => self.last = None,
+            Outcome::PerEntry(_) | Outcome::RejectAll(_) => {}
+        }
+    }
+}
+
+fn panicked(kind: &'static str, piece: &'static str, panic: &(dyn Any + Send)) -> Error {
+    let message = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message");
+    Error::new(
+        ErrorKind::Fatal,
+        piece,
+        format!("the connector panicked ({message}); its entries are kept"),
+    )
+    .with_context("destination", kind)
+}
+
+impl<D: Destination> fmt::Debug for Driver<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driver")
+            .field("kind", &D::KIND)
+            .field("unsettled", &self.engine.unsettled())
+            .field("requests", &self.requests.len())
+            .finish_non_exhaustive()
+    }
+}

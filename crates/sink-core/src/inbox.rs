@@ -1,0 +1,442 @@
+//! Where producers leave their entries and the driver picks them up: one short lock, no channel.
+//!
+//! The inbox owns the budget, so there is one place that says whether there is room; it owns the
+//! gate, so a closed or failed sink refuses at the door; and when the driver ends, for whatever
+//! reason, it owns what is left.
+
+use std::{
+    collections::VecDeque,
+    pin::Pin,
+    sync::{Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+};
+
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
+
+use crate::{
+    engine::{Budget, Load, Stats},
+    error::{Error, ErrorKind},
+    sink::Summary,
+};
+
+#[derive(Debug)]
+pub(crate) struct Inbox<E> {
+    state: Mutex<State<E>>,
+    /// Wakes the driver.
+    wake: Notify,
+    /// Turns true when the driver has ended and left what remains.
+    ended: watch::Sender<bool>,
+}
+
+#[derive(Debug)]
+struct State<E> {
+    /// Entries that the driver has not picked up, with their sizes.
+    arrived: VecDeque<(E, usize)>,
+    arrived_bytes: usize,
+    /// When the first of them arrived: one clock read a batch, not an entry. Taking it for all of
+    /// them is early, never late.
+    first_at: Instant,
+    /// How much must have arrived for the driver to be woken.
+    wake_at: Load,
+    budget: Budget,
+    closing: Closing,
+    /// Why the sink stopped, if it did: every call returns this.
+    failed: Option<Error>,
+    /// Writers that wait for room, first come first served.
+    waiters: VecDeque<Waiter>,
+    next_ticket: u64,
+    /// As the driver last saw them, and when.
+    stats: (Stats, Instant),
+    /// What the driver left when it ended.
+    remains: Vec<E>,
+    summary: Option<Summary>,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    ticket: u64,
+    size: usize,
+    waker: Waker,
+}
+
+/// When the driver is to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Closing {
+    /// Not yet.
+    No,
+    /// Once everything inside is settled; nothing more comes in.
+    WhenSettled,
+    /// Now; what is inside is left unsent.
+    Now,
+}
+
+/// Why an entry was not admitted; it is given back.
+pub(crate) enum Refused<E> {
+    Full(E),
+    Gate(E, Error),
+}
+
+impl<E> Inbox<E> {
+    pub(crate) fn new(budget: Budget) -> Self {
+        Self {
+            state: Mutex::new(State {
+                arrived: VecDeque::new(),
+                arrived_bytes: 0,
+                first_at: Instant::now(),
+                wake_at: Load { entries: 1, bytes: usize::MAX },
+                budget,
+                closing: Closing::No,
+                failed: None,
+                waiters: VecDeque::new(),
+                next_ticket: 0,
+                stats: (Stats::default(), Instant::now()),
+                remains: Vec::new(),
+                summary: None,
+            }),
+            wake: Notify::new(),
+            ended: watch::Sender::new(false),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<E>> {
+        // Nothing that can panic runs under the lock, and a half-done push would only leave the
+        // budget too small: going on loses nothing, refusing would.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    // ---------------------------------------------------------------------------- producers
+
+    /// Admits an entry if nobody waits and there is room.
+    #[inline]
+    pub(crate) fn try_admit(&self, entry: E, size: usize) -> Result<(), Refused<E>> {
+        let mut state = self.lock();
+        if let Err(error) = state.check_gate() {
+            return Err(Refused::Gate(entry, error));
+        }
+        if !state.waiters.is_empty() || !state.budget.has_room(size) {
+            return Err(Refused::Full(entry));
+        }
+        let wake = state.admit(entry, size);
+        drop(state);
+        if wake {
+            self.wake.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Waits for room and admits the entry.
+    ///
+    /// Dropped before it is ready, it has not admitted its entry; there is no await after that.
+    pub(crate) fn admit(&self, entry: E, size: usize) -> Admission<'_, E> {
+        Admission { inbox: self, entry: Some(entry), size, ticket: None }
+    }
+
+    /// Holds room for one entry of up to `size` bytes, if nobody waits and there is so much.
+    pub(crate) fn reserve(&self, size: usize) -> Result<Reservation<'_, E>, Refused<()>> {
+        let mut state = self.lock();
+        if let Err(error) = state.check_gate() {
+            return Err(Refused::Gate((), error));
+        }
+        if !state.waiters.is_empty() || !state.budget.has_room(size) {
+            return Err(Refused::Full(()));
+        }
+        state.budget.take(size);
+        Ok(Reservation { inbox: self, size })
+    }
+
+    /// Refuses new entries from now on, and tells the driver when to end.
+    pub(crate) fn close(&self, closing: Closing) {
+        let mut state = self.lock();
+        state.closing = state.closing.max(closing);
+        self.wake_everybody(state);
+    }
+
+    /// Refuses new entries from now on, with this error.
+    pub(crate) fn fail(&self, error: &Error) {
+        let mut state = self.lock();
+        if state.failed.is_none() {
+            state.failed = Some(error.clone());
+            self.wake_everybody(state);
+        }
+    }
+
+    fn wake_everybody(&self, state: MutexGuard<'_, State<E>>) {
+        let waiters: Vec<_> = state.waiters.iter().map(|waiter| waiter.waker.clone()).collect();
+        drop(state);
+        waiters.into_iter().for_each(Waker::wake);
+        self.wake.notify_one();
+    }
+
+    /// Why the sink takes nothing more, if it does not.
+    pub(crate) fn error(&self) -> Option<Error> {
+        self.lock().check_gate().err()
+    }
+
+    /// Waits until the driver has ended.
+    pub(crate) async fn ended(&self) {
+        let mut ended = self.ended.subscribe();
+        // The sender lives in `self`, so it cannot be gone.
+        let _closed = ended.wait_for(|ended| *ended).await;
+    }
+
+    /// What was done, once the driver has ended; the error if it ended with one.
+    pub(crate) fn summary(&self) -> Result<Summary, Error> {
+        let state = self.lock();
+        match (&state.failed, &state.summary) {
+            (Some(error), _) => Err(error.clone()),
+            (None, Some(summary)) => Ok(summary.clone()),
+            (None, None) => {
+                Err(Error::new(ErrorKind::Closed, "close", "the sink is still closing"))
+            }
+        }
+    }
+
+    /// What the driver left, once.
+    pub(crate) fn take_remains(&self) -> Vec<E> {
+        std::mem::take(&mut self.lock().remains)
+    }
+
+    /// A look at what the driver left.
+    pub(crate) fn with_remains<R>(&self, look: impl FnOnce(&[E]) -> R) -> R {
+        look(&self.lock().remains)
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        let state = self.lock();
+        let (mut stats, seen_at) = state.stats.clone();
+        let arrived = Load { entries: state.arrived.len(), bytes: state.arrived_bytes };
+        stats.counters.admitted += arrived;
+        stats.buffered += arrived;
+        if !stats.oldest_age.is_zero() {
+            stats.oldest_age += seen_at.elapsed();
+        } else if arrived.entries > 0 {
+            stats.oldest_age = state.first_at.elapsed();
+        }
+        stats
+    }
+
+    // ---------------------------------------------------------------------------- driver
+
+    /// Counts a restored entry, even beyond the budget.
+    pub(crate) fn count_restored(&self, size: usize) {
+        self.lock().budget.take(size);
+    }
+
+    /// Swaps what has arrived into the empty `arrivals` and says when the first of it did.
+    pub(crate) fn take_arrivals(&self, arrivals: &mut VecDeque<(E, usize)>) -> Instant {
+        debug_assert!(arrivals.is_empty(), "arrivals would be overtaken");
+        let mut state = self.lock();
+        std::mem::swap(&mut state.arrived, arrivals);
+        state.arrived_bytes = 0;
+        state.first_at
+    }
+
+    /// Gives room back and lets the next writer have it.
+    pub(crate) fn give_back(&self, settled: Load) {
+        if settled != Load::default() {
+            let mut state = self.lock();
+            state.budget.give_back(settled);
+            let next = state.next_waiter();
+            drop(state);
+            if let Some(waker) = next {
+                waker.wake();
+            }
+        }
+    }
+
+    /// Says when the driver wants to be woken for new entries, and leaves its stats.
+    pub(crate) fn rest(&self, appetite: Load, stats: Stats, now: Instant) {
+        let mut state = self.lock();
+        state.wake_at = appetite;
+        state.stats = (stats, now);
+        let wake = state.is_enough();
+        drop(state);
+        if wake {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Waits until enough has arrived, or the gate has moved.
+    pub(crate) async fn woken(&self) {
+        self.wake.notified().await;
+    }
+
+    pub(crate) fn closing(&self) -> Closing {
+        self.lock().closing
+    }
+
+    /// Leaves what the ended driver held, before what has arrived since, for whoever asks.
+    /// Gives how many entries there are.
+    pub(crate) fn deposit(&self, unsent: Vec<E>, summary: Summary) -> usize {
+        let mut state = self.lock();
+        let state = &mut *state;
+        state.remains = unsent;
+        state.remains.extend(state.arrived.drain(..).map(|(entry, _)| entry));
+        state.arrived_bytes = 0;
+        state.summary = Some(summary);
+        state.remains.len()
+    }
+
+    /// Tells everybody that the driver has ended.
+    pub(crate) fn announce_end(&self) {
+        self.ended.send_replace(true);
+    }
+}
+
+impl<E> State<E> {
+    fn check_gate(&self) -> Result<(), Error> {
+        match (&self.failed, self.closing) {
+            (Some(error), _) => Err(error.clone()),
+            (None, Closing::No) => Ok(()),
+            (None, _) => Err(Error::new(ErrorKind::Closed, "write", "the sink is closed")),
+        }
+    }
+
+    /// Takes an entry in; gives whether the driver is to be woken.
+    #[inline]
+    fn admit(&mut self, entry: E, size: usize) -> bool {
+        self.budget.take(size);
+        if self.arrived.is_empty() {
+            self.first_at = Instant::now();
+        }
+        self.arrived.push_back((entry, size));
+        self.arrived_bytes += size;
+        let wake = self.is_enough();
+        if wake {
+            // Once is enough until the driver rests again.
+            self.wake_at = Load { entries: usize::MAX, bytes: usize::MAX };
+        }
+        wake
+    }
+
+    #[inline]
+    fn is_enough(&self) -> bool {
+        self.arrived.len() >= self.wake_at.entries || self.arrived_bytes >= self.wake_at.bytes
+    }
+
+    /// The writer that waits longest, if there is room for it.
+    fn next_waiter(&self) -> Option<Waker> {
+        let first = self.waiters.front()?;
+        self.budget.has_room(first.size).then(|| first.waker.clone())
+    }
+}
+
+/// See [`Inbox::admit`].
+pub(crate) struct Admission<'a, E> {
+    inbox: &'a Inbox<E>,
+    /// Taken on admission.
+    entry: Option<E>,
+    size: usize,
+    /// The place in the queue, once there is one.
+    ticket: Option<u64>,
+}
+
+// No field is ever pinned.
+impl<E> Unpin for Admission<'_, E> {}
+
+impl<E> Future for Admission<'_, E> {
+    type Output = Result<(), Error>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let mut guard = this.inbox.lock();
+        let state = &mut *guard;
+        if let Err(error) = state.check_gate() {
+            return Poll::Ready(Err(error));
+        }
+        let is_next = match this.ticket {
+            None => state.waiters.is_empty(),
+            Some(ticket) => state.waiters.front().is_some_and(|first| first.ticket == ticket),
+        };
+        if !is_next || !state.budget.has_room(this.size) {
+            match this.ticket {
+                None => {
+                    let ticket = state.next_ticket;
+                    state.next_ticket += 1;
+                    let waker = context.waker().clone();
+                    state.waiters.push_back(Waiter { ticket, size: this.size, waker });
+                    this.ticket = Some(ticket);
+                }
+                Some(ticket) => {
+                    if let Ok(place) = state.waiters.binary_search_by_key(&ticket, |w| w.ticket)
+                        && let Some(waiter) = state.waiters.get_mut(place)
+                    {
+                        waiter.waker.clone_from(context.waker());
+                    }
+                }
+            }
+            return Poll::Pending;
+        }
+        if this.ticket.take().is_some() {
+            state.waiters.pop_front();
+        }
+        let wake_driver = match this.entry.take() {
+            Some(entry) => state.admit(entry, this.size),
+            None => false, // polled again after it was ready
+        };
+        let next = state.next_waiter();
+        drop(guard);
+        if wake_driver {
+            this.inbox.wake.notify_one();
+        }
+        if let Some(waker) = next {
+            waker.wake();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<E> Drop for Admission<'_, E> {
+    fn drop(&mut self) {
+        let Some(ticket) = self.ticket else { return };
+        let mut state = self.inbox.lock();
+        if let Ok(place) = state.waiters.binary_search_by_key(&ticket, |waiter| waiter.ticket) {
+            state.waiters.remove(place);
+        }
+        // Room may have been meant for this one.
+        let next = state.next_waiter();
+        drop(state);
+        if let Some(waker) = next {
+            waker.wake();
+        }
+    }
+}
+
+/// Room for one entry, given back when it is dropped unused.
+pub(crate) struct Reservation<'a, E> {
+    inbox: &'a Inbox<E>,
+    size: usize,
+}
+
+impl<E> Reservation<'_, E> {
+    /// Admits an entry that is no larger than what was reserved.
+    pub(crate) fn admit(self, entry: E, size: usize) -> Result<(), Error> {
+        let inbox = self.inbox;
+        let mut state = inbox.lock();
+        if let Err(error) = state.check_gate() {
+            drop(state); // before `self` locks it to give the room back
+            return Err(error);
+        }
+        state.budget.give_back(Load { entries: 1, bytes: self.size });
+        let wake_driver = state.admit(entry, size);
+        let next = state.next_waiter();
+        drop(state);
+        std::mem::forget(self); // its room is given back already
+        if wake_driver {
+            inbox.wake.notify_one();
+        }
+        if let Some(waker) = next {
+            waker.wake();
+        }
+        Ok(())
+    }
+}
+
+impl<E> Drop for Reservation<'_, E> {
+    fn drop(&mut self) {
+        self.inbox.give_back(Load { entries: 1, bytes: self.size });
+    }
+}

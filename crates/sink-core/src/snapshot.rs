@@ -1,0 +1,43 @@
+//! What a sink had not delivered, to be kept and written again later.
+
+/// The entries that a sink had admitted and not delivered at one instant, in admission order, those
+/// in flight included.
+///
+/// An entry that was in flight may have been stored by the destination all the same: restoring it
+/// may store it twice. That is what at-least-once means; none is lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot<E> {
+    kind: &'static str,
+    entries: Vec<E>,
+}
+
+impl<E> Snapshot<E> {
+    pub(crate) fn new(kind: &'static str, entries: Vec<E>) -> Self {
+        Self { kind, entries }
+    }
+
+    /// The [`KIND`](crate::Destination::KIND) of the destination that the entries are for.
+    pub fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether everything was delivered.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The entries, in admission order.
+    pub fn entries(&self) -> &[E] {
+        &self.entries
+    }
+
+    /// The entries, in admission order.
+    pub fn into_entries(self) -> Vec<E> {
+        self.entries
+    }
+}
