@@ -60,6 +60,8 @@ pub struct Driver<D: Destination> {
     /// Who waits until which sequence is settled.
     flushes: Vec<(u64, oneshot::Sender<Result<(), Error>>)>,
     started_at: Instant,
+    /// Set when `run` comes to its end. Unset when it is dropped: something cut it short.
+    has_ended: bool,
     warnings: Warnings,
 }
 
@@ -81,6 +83,7 @@ impl<D: Destination> Driver<D> {
             arrivals: VecDeque::new(),
             flushes: Vec::new(),
             started_at: Instant::now(),
+            has_ended: false,
             warnings: Warnings::default(),
         }
     }
@@ -96,6 +99,7 @@ impl<D: Destination> Driver<D> {
         loop {
             let closing = self.step();
             if self.is_over(closing) {
+                self.has_ended = true;
                 break;
             }
             let wake_at = self.engine.poll_timeout().map(Instant::from_std);
@@ -279,9 +283,7 @@ impl<D: Destination> Drop for Driver<D> {
         let closing = self.inbox.closing();
         if let Some(error) = self.engine.fatal() {
             self.inbox.fail(error);
-        } else if closing == Closing::No
-            || (closing == Closing::WhenSettled && self.engine.unsettled().entries > 0)
-        {
+        } else if !self.has_ended {
             let message = "the sink's driver was dropped: its task panicked, or its runtime shut \
                            down; into_unsent gives what was not delivered";
             self.inbox.fail(&Error::new(ErrorKind::Fatal, "drive", message));
