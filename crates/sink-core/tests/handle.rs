@@ -1,6 +1,9 @@
 //! What a program sees of a sink: writing, waiting, flushing, closing, failing, and dropping any of
 //! it half-way. Time is paused; the destination answers when the test says so.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test fails by panicking
+#![allow(clippy::print_stdout, clippy::print_stderr)] // and speaks by printing
+
 mod common;
 
 use std::{future::Future, pin::pin, task::Poll, time::Duration};

@@ -9,9 +9,9 @@ use tokio::sync::{mpsc, oneshot};
 
 /// An entry that knows its number and how large it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Item {
-    pub id: u64,
-    pub size: usize,
+pub(crate) struct Item {
+    pub(crate) id: u64,
+    pub(crate) size: usize,
 }
 
 impl Entry for Item {
@@ -21,18 +21,18 @@ impl Entry for Item {
 }
 
 /// A request that waits for the test's answer.
-pub struct Request {
-    pub ids: Vec<u64>,
+pub(crate) struct Request {
+    pub(crate) ids: Vec<u64>,
     answer: oneshot::Sender<Outcome>,
 }
 
 impl Request {
     /// Answers; gives whether anybody still wants to know.
-    pub fn answer(self, outcome: Outcome) -> bool {
+    pub(crate) fn answer(self, outcome: Outcome) -> bool {
         self.answer.send(outcome).is_ok()
     }
 
-    pub fn deliver(self) {
+    pub(crate) fn deliver(self) {
         assert!(self.answer(Outcome::Delivered), "given up");
     }
 }
@@ -44,14 +44,14 @@ impl fmt::Debug for Request {
 }
 
 /// Hands each request to the test.
-pub struct Scripted {
+pub(crate) struct Scripted {
     requests: mpsc::UnboundedSender<Request>,
     /// What to panic at.
-    pub panics: Mutex<Option<&'static str>>,
+    pub(crate) panics: Mutex<Option<&'static str>>,
 }
 
 #[derive(Debug)]
-pub struct NoError;
+pub(crate) struct NoError;
 
 impl fmt::Display for NoError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -106,10 +106,10 @@ impl Destination for Scripted {
     }
 }
 
-pub type TestSink = Sink<u64, Item>;
+pub(crate) type TestSink = Sink<u64, Item>;
 
 /// Elements are numbers; their entries have ten bytes. 13 cannot be converted, 14 is too large.
-pub fn convert(id: u64) -> Result<Item, ConvertError> {
+pub(crate) fn convert(id: u64) -> Result<Item, ConvertError> {
     match id {
         13 => Err(ConvertError::new("13 brings bad luck")),
         14 => Ok(Item { id, size: 2000 }),
@@ -118,7 +118,7 @@ pub fn convert(id: u64) -> Result<Item, ConvertError> {
 }
 
 /// Batches of four, two in flight, room for ten entries.
-pub fn settings() -> Settings {
+pub(crate) fn settings() -> Settings {
     let mut settings = Settings::default();
     settings.max_batch_size = Some(4);
     settings.max_in_flight_requests = Some(2);
@@ -130,34 +130,34 @@ pub fn settings() -> Settings {
     settings
 }
 
-pub fn scripted() -> (Scripted, mpsc::UnboundedReceiver<Request>) {
+pub(crate) fn scripted() -> (Scripted, mpsc::UnboundedReceiver<Request>) {
     let (requests, receiver) = mpsc::unbounded_channel();
     (Scripted { requests, panics: Mutex::new(None) }, receiver)
 }
 
 /// A sink with these settings, and its requests.
-pub fn sink(settings: Settings) -> (TestSink, mpsc::UnboundedReceiver<Request>) {
+pub(crate) fn sink(settings: Settings) -> (TestSink, mpsc::UnboundedReceiver<Request>) {
     let (destination, requests) = scripted();
     let sink = Sink::builder(convert, destination).settings(settings).seed(1).build().unwrap();
     (sink, requests)
 }
 
 /// A sink whose connector panics in this piece.
-pub fn panicking_sink(piece: &'static str) -> (TestSink, mpsc::UnboundedReceiver<Request>) {
+pub(crate) fn panicking_sink(piece: &'static str) -> (TestSink, mpsc::UnboundedReceiver<Request>) {
     let (destination, requests) = scripted();
     *destination.panics.lock().unwrap() = Some(piece);
     let sink = Sink::builder(convert, destination).settings(settings()).build().unwrap();
     (sink, requests)
 }
 
-pub fn denied() -> Outcome {
+pub(crate) fn denied() -> Outcome {
     Outcome::Fatal(Error::new(sink_core::ErrorKind::Fatal, "send", "access denied"))
 }
 
-pub fn unavailable() -> Outcome {
+pub(crate) fn unavailable() -> Outcome {
     Outcome::RetryAll(sink_core::Cause::Unavailable, Reason::new("InternalFailure", ""))
 }
 
-pub fn ids(items: &[Item]) -> Vec<u64> {
+pub(crate) fn ids(items: &[Item]) -> Vec<u64> {
     items.iter().map(|item| item.id).collect()
 }
