@@ -252,6 +252,19 @@ fn a_request_without_an_answer_is_given_up_and_sent_again() {
 }
 
 #[test]
+fn an_answered_request_leaves_no_timer_behind() {
+    let mut bench = Bench::new(config());
+    bench.push_many(4);
+    let (id, _) = bench.request();
+    bench.answer(id, Outcome::Delivered);
+    assert_eq!(bench.engine.poll_timeout(), None);
+    bench.advance(1000 * MS);
+    bench.push_many(4);
+    bench.request();
+    assert_eq!(bench.engine.poll_timeout(), Some(bench.now + 30_000 * MS));
+}
+
+#[test]
 fn a_late_answer_changes_nothing_but_its_counter() {
     let mut bench = Bench::new(config());
     bench.push_many(4);
@@ -260,6 +273,7 @@ fn a_late_answer_changes_nothing_but_its_counter() {
     bench.advance(100 * MS);
     let (current, _) = bench.request();
     assert_eq!(late.slot(), current.slot(), "the slot is used again");
+    assert!(bench.engine.batch(late).is_none(), "and the old id does not name the new request");
     for outcome in [
         Outcome::Delivered,
         unavailable_all(),

@@ -1,0 +1,184 @@
+//! Amazon Kinesis Data Streams: the operations that a producer and its tests need.
+
+mod limits;
+mod put;
+mod read;
+mod shapes;
+mod store;
+mod streams;
+
+use std::sync::{
+    Mutex,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use self::store::{Store, Stream};
+pub use self::{
+    limits::KinesisLimits,
+    store::{Record, ShardTotals},
+};
+use crate::{
+    api::ApiError,
+    codec::Encoding,
+    faults::{Fault, Faults},
+    server::lock,
+};
+
+/// The streams of an [`Emulator`](crate::Emulator), and what arrived there.
+#[derive(Debug)]
+pub struct Kinesis {
+    store: Mutex<Store>,
+    in_flight: AtomicUsize,
+    most_in_flight: AtomicUsize,
+    requests: AtomicUsize,
+}
+
+/// Counts a request as in flight until it is dropped.
+#[derive(Debug)]
+pub(crate) struct InFlight<'a>(&'a AtomicUsize);
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Kinesis {
+    pub(crate) const TARGET: &'static str = "Kinesis_20131202";
+
+    pub(crate) fn new(limits: KinesisLimits, forget_records: bool) -> Self {
+        Self {
+            store: Mutex::new(Store::new(limits, forget_records)),
+            in_flight: AtomicUsize::new(0),
+            most_in_flight: AtomicUsize::new(0),
+            requests: AtomicUsize::new(0),
+        }
+    }
+
+    /// Makes a stream, at once active.
+    ///
+    /// # Errors
+    ///
+    /// The service's message, when there is such a stream, the name is none, or there are no shards.
+    pub fn create_stream(&self, name: &str, shards: usize) -> Result<(), String> {
+        streams::create(&mut lock(&self.store), name, shards, None).map_err(|error| error.message)
+    }
+
+    /// What arrived in each shard of a stream, in order; `None` if there is no such stream.
+    ///
+    /// Empty shards if the emulator [forgets](crate::EmulatorBuilder::forget_records) records.
+    pub fn records(&self, stream: &str) -> Option<Vec<Vec<Record>>> {
+        let store = lock(&self.store);
+        let shards = &store.streams.get(stream)?.shards;
+        Some(shards.iter().map(|shard| shard.records.clone()).collect())
+    }
+
+    /// What each shard of a stream took and refused; `None` if there is no such stream.
+    pub fn totals(&self, stream: &str) -> Option<Vec<ShardTotals>> {
+        let store = lock(&self.store);
+        let shards = &store.streams.get(stream)?.shards;
+        Some(shards.iter().map(|shard| shard.totals.clone()).collect())
+    }
+
+    /// How many requests to write came, whatever became of them.
+    pub fn requests(&self) -> usize {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// How many of them were there at once, at most.
+    pub fn most_requests_in_flight(&self) -> usize {
+        self.most_in_flight.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count_request(&self) -> InFlight<'_> {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        let now = self.in_flight.fetch_add(1, Ordering::Relaxed) + 1;
+        self.most_in_flight.fetch_max(now, Ordering::Relaxed);
+        InFlight(&self.in_flight)
+    }
+
+    /// Carries out an operation and gives the encoded answer.
+    pub(crate) fn handle(
+        &self,
+        operation: &str,
+        encoding: Encoding,
+        body: &[u8],
+        faults: &Faults,
+        fault: Option<&Fault>,
+    ) -> Result<Vec<u8>, ApiError> {
+        let call = Call { store: &self.store, encoding, body };
+        match operation {
+            "PutRecords" => {
+                let mut answer = put::put_records(&self.store, encoding.decode(body)?, faults)?;
+                answer.tamper(fault);
+                Ok(encoding.encode(&answer))
+            }
+            "PutRecord" => {
+                let answer = put::put_record(&self.store, encoding.decode(body)?, faults)?;
+                Ok(encoding.encode(&answer))
+            }
+            "CreateStream" => call.with(streams::create_stream),
+            "DeleteStream" => call.with(streams::delete_stream),
+            "DescribeStreamSummary" => call.with(streams::describe_stream_summary),
+            "ListStreams" => call.with(streams::list_streams),
+            "ListShards" => call.with(streams::list_shards),
+            "UpdateMaxRecordSize" => call.with(streams::update_max_record_size),
+            "GetShardIterator" => call.with(read::get_shard_iterator),
+            "GetRecords" => call.with(read::get_records),
+            _ => Err(ApiError::new(
+                "UnknownOperationException",
+                format!("the emulator has no operation {operation}"),
+            )),
+        }
+    }
+}
+
+/// A request to be decoded, carried out and answered.
+struct Call<'a> {
+    store: &'a Mutex<Store>,
+    encoding: Encoding,
+    body: &'a [u8],
+}
+
+impl Call<'_> {
+    fn with<I: DeserializeOwned, O: Serialize>(
+        self,
+        operation: impl FnOnce(&mut Store, I) -> Result<O, ApiError>,
+    ) -> Result<Vec<u8>, ApiError> {
+        // Some operations have no members at all, and some clients then send no body.
+        let body = match (self.encoding, self.body) {
+            (Encoding::Json, []) => b"{}",
+            (Encoding::Cbor, []) => &b"\xa0"[..],
+            (_, body) => body,
+        };
+        let input = self.encoding.decode(body)?;
+        let output = operation(&mut lock(self.store), input)?;
+        Ok(self.encoding.encode(&output))
+    }
+}
+
+/// Finds the stream that a request names by name or by ARN.
+fn find<'a>(
+    store: &'a mut Store,
+    name: Option<&str>,
+    arn: Option<&str>,
+) -> Result<&'a mut Stream, ApiError> {
+    let name = match (name, arn) {
+        (Some(name), _) => name,
+        (None, Some(arn)) => arn.rsplit('/').next().unwrap_or(arn),
+        (None, None) => {
+            return Err(ApiError::new(
+                "InvalidArgumentException",
+                "Either StreamName or StreamARN must be given.",
+            ));
+        }
+    };
+    store.streams.get_mut(name).ok_or_else(|| {
+        ApiError::new(
+            "ResourceNotFoundException",
+            format!("Stream {name} under account {} not found.", store::ACCOUNT),
+        )
+    })
+}
