@@ -1,0 +1,48 @@
+//! The program `sink`.
+
+mod args;
+mod bad_lines;
+mod input;
+mod key;
+mod lines;
+mod logging;
+mod progress;
+mod records;
+mod send;
+mod signals;
+mod summary;
+mod target;
+
+use std::{
+    io::{self, IsTerminal as _, Write as _},
+    process::ExitCode,
+};
+
+use clap::Parser as _;
+
+use crate::args::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&format!("the runtime cannot start: {error}")),
+    };
+    let Command::Send(send) = &cli.command;
+    logging::init(send.verbose);
+    let end = runtime.block_on(send::run(send));
+    // A blocked read of standard input must not hold the end up.
+    runtime.shutdown_background();
+    match end {
+        Ok(end) => ExitCode::from(end.status()),
+        Err(message) => fail(&message),
+    }
+}
+
+fn fail(message: &str) -> ExitCode {
+    let colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let error = if colours { "\x1b[1;31merror:\x1b[0m" } else { "error:" };
+    // Standard error may be gone; the exit status still tells.
+    let _gone = writeln!(io::stderr(), "{error} {message}");
+    ExitCode::from(send::End::Failed.status())
+}
