@@ -1,0 +1,77 @@
+//! Short one-line texts for messages and logs, without secrets.
+
+use std::error::Error;
+
+/// Bytes of a service's message that a message of ours repeats.
+const LONGEST: usize = 400;
+
+/// Where the secrets begin: the answer to a wrong signature goes on with the request as it should
+/// have been signed, session token included.
+const SECRETS: [&str; 2] = ["The Canonical String", "The String-to-Sign"];
+
+/// A text on one line, without what follows the mark of a secret, and cut at [`LONGEST`] bytes.
+pub(crate) fn one_line(text: &str) -> String {
+    let end = SECRETS.iter().filter_map(|mark| text.find(mark)).min().unwrap_or(text.len());
+    let mut line = String::new();
+    for word in text[..end].split([' ', '\n', '\r', '\t']).filter(|word| !word.is_empty()) {
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+        if line.len() > LONGEST {
+            line.truncate(line.floor_char_boundary(LONGEST));
+            break;
+        }
+    }
+    line
+}
+
+/// An error and all its causes, on one line.
+pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = String::new();
+    for error in causes(error) {
+        let message = one_line(&error.to_string());
+        // Many errors repeat the text of their source.
+        if !message.is_empty() && !text.contains(&message) {
+            if !text.is_empty() {
+                text.push_str(": ");
+            }
+            text.push_str(&message);
+        }
+    }
+    text
+}
+
+/// The first error of this type among the causes, the error itself included.
+pub(crate) fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+    causes(error).find_map(|error| error.downcast_ref())
+}
+
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error: &&'a (dyn Error + 'static)| (*error).source())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_one_line_without_secrets_and_cut_between_characters() {
+        for (text, expected) in [
+            ("", String::new()),
+            ("\n  Rate\r\n exceeded \n", "Rate exceeded".to_owned()),
+            ("No match.\n\nThe Canonical String: x-amz-security-token:s", "No match.".to_owned()),
+            ("No match. The String-to-Sign: x. The Canonical String: y", "No match.".to_owned()),
+            (&"é".repeat(300), "é".repeat(200)),
+            (&format!("a{}", "é".repeat(300)), format!("a{}", "é".repeat(199))),
+        ] {
+            assert_eq!(one_line(text), expected);
+        }
+    }
+
+    #[test]
+    fn a_chain_is_one_line_and_repeats_nothing() {
+        let io = std::io::Error::other("refused");
+        assert_eq!(chain(&std::io::Error::other(io)), "refused");
+    }
+}

@@ -1,0 +1,385 @@
+//! The first piece: an element becomes a Kinesis record.
+
+use std::{
+    error::Error as StdError,
+    fmt,
+    hash::{BuildHasher, RandomState},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use sink_core::{ConvertError, ElementConverter, Entry, Error, ErrorKind};
+
+/// Characters (not bytes) that a partition key may have.
+const MAX_KEY_CHARS: usize = 256;
+
+/// One Kinesis record, cheap to clone.
+#[derive(Clone, PartialEq, Eq)]
+pub struct KinesisEntry {
+    data: Bytes,
+    partition_key: Arc<str>,
+    explicit_hash_key: Option<u128>,
+}
+
+impl KinesisEntry {
+    /// A record of these data, that goes to the shard which the key's MD5 hash falls on. Records
+    /// with the same key go to the same shard.
+    ///
+    /// # Errors
+    ///
+    /// When the key is empty or has more than 256 characters.
+    pub fn new(
+        partition_key: impl Into<Arc<str>>,
+        data: impl Into<Bytes>,
+    ) -> Result<Self, ConvertError> {
+        let partition_key = partition_key.into();
+        match key_problem(&partition_key) {
+            None => Ok(Self { data: data.into(), partition_key, explicit_hash_key: None }),
+            Some(problem) => Err(ConvertError::new(problem)),
+        }
+    }
+
+    /// Sends it to the shard whose range holds this hash, instead of the one of the key.
+    #[must_use]
+    pub fn with_explicit_hash_key(mut self, hash_key: u128) -> Self {
+        self.explicit_hash_key = Some(hash_key);
+        self
+    }
+
+    /// What the record carries.
+    pub fn data(&self) -> &Bytes {
+        &self.data
+    }
+
+    /// The key that chooses the shard.
+    pub fn partition_key(&self) -> &str {
+        &self.partition_key
+    }
+
+    /// The hash that chooses the shard in the key's place.
+    pub fn explicit_hash_key(&self) -> Option<u128> {
+        self.explicit_hash_key
+    }
+}
+
+impl Entry for KinesisEntry {
+    /// Data before base64, and the key's UTF-8: "when the data blob (the payload before
+    /// base64-encoding) is added to the partition key size, the total size must not exceed the
+    /// maximum record size", and a request's limit is meant "including partition keys". Nothing
+    /// is said of an explicit hash key, and it does not count.
+    fn size_bytes(&self) -> usize {
+        self.data.len() + self.partition_key.len()
+    }
+}
+
+/// Shows how much data there are, and not which: logs are no place for them.
+impl fmt::Debug for KinesisEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KinesisEntry")
+            .field("partition_key", &self.partition_key)
+            .field("explicit_hash_key", &self.explicit_hash_key)
+            .field("data_len", &self.data.len())
+            .finish()
+    }
+}
+
+fn key_problem(key: &str) -> Option<String> {
+    // Most keys are short in bytes, and then need not be counted.
+    let chars = if key.len() <= MAX_KEY_CHARS { key.len() } else { key.chars().count() };
+    match chars {
+        0 => Some("the partition key is empty; Kinesis takes 1 to 256 characters".to_owned()),
+        1..=MAX_KEY_CHARS => None,
+        _ => Some(format!(
+            "the partition key {} has {chars} characters; Kinesis takes 1 to 256",
+            shortened(key)
+        )),
+    }
+}
+
+/// For messages: enough of a key to find the element by.
+fn shortened(key: &str) -> String {
+    match key.char_indices().nth(32) {
+        None => format!("`{key}`"),
+        Some((end, _)) => format!("`{}…`", &key[..end]),
+    }
+}
+
+type BoxError = Box<dyn StdError + Send + Sync>;
+type Of<T, R> = dyn Fn(&T) -> R + Send + Sync;
+
+/// Makes records from elements: a serializer gives the data, and a key is chosen.
+///
+/// ```
+/// use sink_kinesis::KinesisConverter;
+///
+/// struct Reading { station: String, celsius: f64 }
+///
+/// let converter = KinesisConverter::new(|reading: &Reading| {
+///     Ok::<_, std::fmt::Error>(format!("{:.1}", reading.celsius))
+/// })
+/// .partition_key(|reading| reading.station.clone());
+/// # let _ = converter;
+/// ```
+///
+/// A closure `Fn(T) -> Result<KinesisEntry, ConvertError>` is a converter as well, and may take
+/// the element apart; see also [`keyed`] and [`as_is`].
+pub struct KinesisConverter<T> {
+    serialize: Box<Of<T, Result<Bytes, BoxError>>>,
+    key: Key<T>,
+}
+
+enum Key<T> {
+    Random(RandomKeys),
+    Fixed(Arc<str>),
+    Of(Box<Of<T, Arc<str>>>),
+}
+
+impl<T> KinesisConverter<T> {
+    /// With this serializer and random keys, which spread the records evenly over the shards.
+    pub fn new<B, E>(serialize: impl Fn(&T) -> Result<B, E> + Send + Sync + 'static) -> Self
+    where
+        B: Into<Bytes>,
+        E: Into<BoxError>,
+    {
+        Self {
+            serialize: Box::new(move |element| {
+                serialize(element).map(Into::into).map_err(Into::into)
+            }),
+            key: Key::Random(RandomKeys::new(RandomState::new().hash_one(0))),
+        }
+    }
+
+    /// Takes the key from the element. Elements with the same key go to the same shard.
+    #[must_use]
+    pub fn partition_key<K: Into<Arc<str>>>(
+        mut self,
+        key: impl Fn(&T) -> K + Send + Sync + 'static,
+    ) -> Self {
+        self.key = Key::Of(Box::new(move |element| key(element).into()));
+        self
+    }
+
+    /// The same key for all: everything goes to one shard.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] when the key is empty or has more than 256 characters.
+    pub fn fixed_partition_key(mut self, key: impl Into<Arc<str>>) -> Result<Self, Error> {
+        let key = key.into();
+        if let Some(problem) = key_problem(&key) {
+            return Err(Error::new(ErrorKind::Config, "partition key", problem));
+        }
+        self.key = Key::Fixed(key);
+        Ok(self)
+    }
+
+    /// Random keys, as without any choice, but the same ones for the same seed.
+    #[must_use]
+    pub fn random_partition_key(mut self, seed: u64) -> Self {
+        self.key = Key::Random(RandomKeys::new(seed));
+        self
+    }
+}
+
+impl<T: 'static> ElementConverter<T> for KinesisConverter<T> {
+    type Entry = KinesisEntry;
+
+    fn convert(&self, element: T) -> Result<KinesisEntry, ConvertError> {
+        let key = match &self.key {
+            Key::Random(keys) => keys.next(),
+            Key::Fixed(key) => Arc::clone(key),
+            Key::Of(key) => key(&element),
+        };
+        let data = (self.serialize)(&element).map_err(|error| {
+            // Only then does the key tell which element it is.
+            let which = match &self.key {
+                Key::Of(_) => format!(" with the partition key {}", shortened(&key)),
+                Key::Random(_) | Key::Fixed(_) => String::new(),
+            };
+            ConvertError::new(format!("cannot serialize the element{which}: {error}"))
+                .with_source(error)
+        })?;
+        KinesisEntry::new(key, data)
+    }
+}
+
+impl<T> fmt::Debug for KinesisConverter<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let key = match &self.key {
+            Key::Random(_) => "random",
+            Key::Fixed(key) => key,
+            Key::Of(_) => "from the element",
+        };
+        f.debug_struct("KinesisConverter").field("partition_key", &key).finish_non_exhaustive()
+    }
+}
+
+/// A converter for pairs of partition key and data.
+///
+/// # Errors
+///
+/// As [`KinesisEntry::new`].
+pub fn keyed<K: Into<Arc<str>>, D: Into<Bytes>>(
+    (partition_key, data): (K, D),
+) -> Result<KinesisEntry, ConvertError> {
+    KinesisEntry::new(partition_key, data)
+}
+
+/// A converter for elements that are records already.
+///
+/// # Errors
+///
+/// Never.
+pub fn as_is(entry: KinesisEntry) -> Result<KinesisEntry, ConvertError> {
+    Ok(entry)
+}
+
+/// 32 random bits as hexadecimal digits: Kinesis hashes them, so that is enough to spread records
+/// evenly, and a longer key would count against the shard's throughput.
+struct RandomKeys(AtomicU64);
+
+impl RandomKeys {
+    fn new(seed: u64) -> Self {
+        Self(AtomicU64::new(seed))
+    }
+
+    /// SplitMix64 (Steele, Lea, Flood 2014): a counter, and so shared without a lock.
+    fn next(&self) -> Arc<str> {
+        const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+        let mut bits = self.0.fetch_add(STEP, Ordering::Relaxed).wrapping_add(STEP);
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        format!("{:08x}", (bits ^ (bits >> 31)) >> 32).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_partition_key_has_1_to_256_characters() {
+        for (key, expected) in [
+            ("k".to_owned(), None),
+            ("k".repeat(256), None),
+            // Characters, not bytes: 512 and 1024 of them.
+            ("é".repeat(256), None),
+            ("🦀".repeat(256), None),
+            (
+                String::new(),
+                Some("the partition key is empty; Kinesis takes 1 to 256 characters".to_owned()),
+            ),
+            (
+                "k".repeat(257),
+                Some(format!(
+                    "the partition key `{}…` has 257 characters; Kinesis takes 1 to 256",
+                    "k".repeat(32)
+                )),
+            ),
+            (
+                "é".repeat(257),
+                Some(format!(
+                    "the partition key `{}…` has 257 characters; Kinesis takes 1 to 256",
+                    "é".repeat(32)
+                )),
+            ),
+        ] {
+            let problem = KinesisEntry::new(key.as_str(), "x").err().map(|error| error.to_string());
+            assert_eq!(problem, expected, "{key}");
+        }
+    }
+
+    #[test]
+    fn the_key_counts_in_bytes_and_the_explicit_hash_key_does_not_count() {
+        for (key, data, expected) in
+            [("k", "", 1), ("k", "data", 5), ("é", "data", 6), ("🦀", "", 4)]
+        {
+            let entry = KinesisEntry::new(key, data).unwrap();
+            assert_eq!(entry.size_bytes(), expected, "{key} {data}");
+            let entry = entry.with_explicit_hash_key(u128::MAX);
+            assert_eq!(entry.size_bytes(), expected, "{key} {data}");
+        }
+    }
+
+    #[test]
+    fn the_key_is_chosen_as_told() {
+        let converter = || KinesisConverter::new(|word: &String| Ok::<_, BoxError>(word.clone()));
+        let of = converter().partition_key(|word| word.to_uppercase());
+        let fixed = converter().fixed_partition_key("all").unwrap();
+        for (converter, expected) in [(&of, "EVENT"), (&fixed, "all")] {
+            let entry = converter.convert("event".to_owned()).unwrap();
+            assert_eq!(entry.partition_key(), expected);
+            assert_eq!(entry.data(), "event");
+            assert_eq!(entry.explicit_hash_key(), None);
+        }
+        for key in ["", &"k".repeat(257)] {
+            let error = converter().fixed_partition_key(key).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config);
+            assert!(error.message().contains("Kinesis takes 1 to 256"), "{error}");
+        }
+    }
+
+    #[test]
+    fn random_keys_are_valid_and_repeat_with_their_seed() {
+        let keys = |seed| {
+            let converter = KinesisConverter::new(|_: &()| Ok::<_, BoxError>(Bytes::new()))
+                .random_partition_key(seed);
+            (0..1000).map(move |_| converter.convert(()).unwrap().partition_key().to_owned())
+        };
+        assert!(keys(7).eq(keys(7)));
+        assert!(!keys(7).eq(keys(8)));
+        assert!(keys(7).collect::<HashSet<_>>().len() > 990);
+        // Without a seed, two programs have different keys.
+        let unseeded = || {
+            let converter = KinesisConverter::new(|_: &()| Ok::<_, BoxError>(Bytes::new()));
+            converter.convert(()).unwrap()
+        };
+        assert_ne!(unseeded(), unseeded());
+    }
+
+    #[test]
+    fn an_element_that_cannot_be_serialized_is_named_by_its_key() {
+        let failing = || KinesisConverter::new(|_: &&str| Err::<Bytes, _>("no such field"));
+        for (converter, expected) in [
+            (failing(), "cannot serialize the element: no such field"),
+            (
+                failing().partition_key(|key: &&str| *key),
+                "cannot serialize the element with the partition key `k7`: no such field",
+            ),
+        ] {
+            let error = converter.convert("k7").unwrap_err();
+            assert_eq!(error.to_string(), expected);
+            assert!(error.source().is_some());
+        }
+    }
+
+    #[test]
+    fn pairs_and_records_need_no_converter_of_their_own() {
+        let entry = keyed(("k".to_owned(), vec![1, 2, 3])).unwrap();
+        assert_eq!((entry.partition_key(), entry.data().as_ref()), ("k", &[1, 2, 3][..]));
+        assert_eq!(as_is(entry.clone()).unwrap(), entry);
+        assert!(keyed(("", "data")).is_err());
+    }
+
+    #[test]
+    fn debug_does_not_show_the_data() {
+        let entry = KinesisEntry::new("k", "private").unwrap();
+        let text = format!("{entry:?}");
+        assert!(text.contains("data_len: 7") && !text.contains("private"), "{text}");
+    }
+
+    proptest! {
+        #[test]
+        fn a_key_is_taken_exactly_when_it_has_1_to_256_characters(key in ".{0,300}") {
+            let expected = (1..=256).contains(&key.chars().count());
+            prop_assert_eq!(KinesisEntry::new(key, "").is_ok(), expected);
+        }
+    }
+}

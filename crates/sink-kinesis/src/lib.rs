@@ -1,0 +1,11 @@
+#![doc = include_str!("../README.md")]
+
+mod config;
+mod converter;
+mod failures;
+mod request;
+
+pub use config::{KinesisSink, KinesisSinkConfig, Stream};
+pub use converter::{KinesisConverter, KinesisEntry, as_is, keyed};
+pub use failures::CODES;
+pub use request::KinesisDestination;

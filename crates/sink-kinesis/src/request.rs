@@ -1,0 +1,206 @@
+//! The second piece: a batch becomes a `PutRecords` request.
+
+use std::fmt;
+
+use aws_sdk_kinesis::{
+    Client,
+    config::{StalledStreamProtectionConfig, retry::RetryConfig},
+    error::SdkError,
+    operation::put_records::{PutRecordsError, PutRecordsOutput, builders::PutRecordsInputBuilder},
+    primitives::Blob,
+    types::PutRecordsRequestEntry,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use sink_aws::Classifier;
+use sink_core::{Batch, Destination, Limits, Outcome};
+
+use crate::{
+    config::Stream,
+    converter::KinesisEntry,
+    failures::{self, CODES},
+};
+
+const MIB: usize = 1 << 20;
+
+/// A stream, and the client that writes to it.
+pub struct KinesisDestination {
+    client: Client,
+    stream: Stream,
+    classifier: Classifier,
+}
+
+impl KinesisDestination {
+    /// Writes to this stream with this client, whose own retries and stalled-stream protection
+    /// are switched off: the engine owns them. Its connections, credentials and timeouts stay.
+    /// A timeout shorter than `request_timeout` takes its place.
+    pub fn new(stream: Stream, client: &Client) -> Self {
+        let config = client
+            .config()
+            .to_builder()
+            .retry_config(RetryConfig::disabled())
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .build();
+        let region = config.region().map_or("none", |region| region.as_ref()).to_owned();
+        let classifier = Classifier::new("PutRecords", CODES)
+            .with_context("stream", stream.as_str())
+            .with_context("region", region);
+        Self { client: Client::from_conf(config), stream, classifier }
+    }
+}
+
+impl Destination for KinesisDestination {
+    type Entry = KinesisEntry;
+    type Request = PutRecordsInputBuilder;
+    type Response = PutRecordsOutput;
+    type Error = SdkError<PutRecordsError, HttpResponse>;
+
+    const KIND: &'static str = "kinesis";
+
+    /// What the API reference of `PutRecords` allows.
+    const LIMITS: Limits = Limits {
+        max_batch_size: 500,
+        max_batch_size_in_bytes: 10 * MIB,
+        max_record_size_in_bytes: 10 * MIB,
+    };
+
+    /// A stream takes records of 1 MiB until it is told otherwise (`UpdateMaxRecordSize`), and a
+    /// shard 1 MiB a second: larger requests are throttled sooner and gain nothing.
+    const DEFAULTS: Limits = Limits {
+        max_batch_size: 500,
+        max_batch_size_in_bytes: 5 * MIB,
+        max_record_size_in_bytes: MIB,
+    };
+
+    fn build_request(&self, batch: &Batch<'_, KinesisEntry>) -> PutRecordsInputBuilder {
+        let input =
+            PutRecordsInputBuilder::default().set_records(Some(batch.iter().map(record).collect()));
+        match self.stream.arn() {
+            Some(arn) => input.stream_arn(arn),
+            None => input.stream_name(self.stream.name()),
+        }
+    }
+
+    async fn send(&self, request: PutRecordsInputBuilder) -> Result<PutRecordsOutput, Self::Error> {
+        request.send_with(&self.client).await
+    }
+
+    fn extract_failures(
+        &self,
+        answer: Result<PutRecordsOutput, Self::Error>,
+        sent: usize,
+    ) -> Outcome {
+        failures::outcome(&self.classifier, answer, sent)
+    }
+}
+
+/// Shares the data with the entry; only the keys are copied.
+fn record(entry: &KinesisEntry) -> PutRecordsRequestEntry {
+    #[allow(clippy::expect_used)] // fails only without data
+    PutRecordsRequestEntry::builder()
+        .data(Blob::from_maybe_shared(entry.data().clone()))
+        .partition_key(entry.partition_key())
+        .set_explicit_hash_key(entry.explicit_hash_key().map(|hash| hash.to_string()))
+        .build()
+        .expect("data are set")
+}
+
+/// Without the client: the SDK's `Debug` is long, and nobody promises what it shows.
+impl fmt::Debug for KinesisDestination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KinesisDestination").field("stream", &self.stream).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_kinesis::config::{BehaviorVersion, Region};
+    use bytes::Bytes;
+    use proptest::prelude::*;
+    use sink_core::{Entry as _, OwnedBatch};
+
+    use super::*;
+
+    fn destination(stream: &str) -> KinesisDestination {
+        let config = aws_sdk_kinesis::Config::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::new("eu-central-1"))
+            .build();
+        KinesisDestination::new(stream.parse().unwrap(), &Client::from_conf(config))
+    }
+
+    fn request(stream: &str, entries: Vec<KinesisEntry>) -> PutRecordsInputBuilder {
+        destination(stream).build_request(&OwnedBatch::new(entries).as_batch())
+    }
+
+    #[test]
+    fn a_stream_is_named_as_it_was_given() {
+        let arn = "arn:aws:kinesis:eu-central-1:123456789012:stream/flights";
+        for (stream, name, expected_arn) in
+            [("flights", Some("flights"), None), (arn, None, Some(arn))]
+        {
+            let request = request(stream, vec![KinesisEntry::new("k", "x").unwrap()]);
+            assert_eq!(request.get_stream_name().as_deref(), name);
+            assert_eq!(request.get_stream_arn().as_deref(), expected_arn);
+            assert_eq!(request.get_stream_id(), &None);
+            assert_eq!(request.get_dry_run(), &None);
+        }
+    }
+
+    #[test]
+    fn records_keep_order_keys_and_data() {
+        let entry = |key, data| KinesisEntry::new(key, data).unwrap();
+        let entries = vec![
+            entry("a", "1"),
+            entry("b", "").with_explicit_hash_key(0),
+            entry("a", "3").with_explicit_hash_key(u128::MAX),
+        ];
+        let request = request("flights", entries);
+        let records: Vec<_> = request
+            .get_records()
+            .iter()
+            .flatten()
+            .map(|record| {
+                (record.partition_key(), record.data().as_ref(), record.explicit_hash_key())
+            })
+            .collect();
+        assert_eq!(
+            records,
+            [
+                (Some("a"), &b"1"[..], None),
+                (Some("b"), &b""[..], Some("0")),
+                (Some("a"), &b"3"[..], Some("340282366920938463463374607431768211455")),
+            ]
+        );
+    }
+
+    #[test]
+    fn data_are_shared_and_not_copied() {
+        let data = Bytes::from(vec![7; 1000]);
+        let request = request("flights", vec![KinesisEntry::new("k", data.clone()).unwrap()]);
+        let sent = &request.get_records().as_ref().unwrap()[0];
+        assert_eq!(sent.data().as_ref().as_ptr(), data.as_ptr());
+    }
+
+    proptest! {
+        #[test]
+        fn a_batch_is_as_large_as_what_is_sent(
+            records in prop::collection::vec((".{1,40}", prop::collection::vec(any::<u8>(), 0..200)), 1..20)
+        ) {
+            let entries: Vec<_> = records
+                .into_iter()
+                .map(|(key, data)| KinesisEntry::new(key, data).unwrap())
+                .collect();
+            let size: usize = entries.iter().map(KinesisEntry::size_bytes).sum();
+            let batch = OwnedBatch::new(entries);
+            let request = destination("flights").build_request(&batch.as_batch());
+            let sent: usize = request
+                .get_records()
+                .iter()
+                .flatten()
+                .map(|record| record.data().as_ref().len() + record.partition_key().unwrap().len())
+                .sum();
+            prop_assert_eq!(size, sent);
+            prop_assert_eq!(batch.as_batch().size_bytes(), sent);
+        }
+    }
+}
