@@ -14,7 +14,7 @@ use std::{
 pub(crate) struct Input {
     /// For messages.
     pub(crate) name: String,
-    pub(crate) reader: Box<dyn BufRead + Send>,
+    pub(crate) reader: BufReader<Box<dyn Read + Send>>,
     /// Bytes taken from the file so far, compressed as they are.
     pub(crate) position: Position,
     /// Bytes of the file, where that is known.
@@ -68,15 +68,14 @@ impl Input {
         // A pipe may give its first bytes one by one, but a magic number is four bytes at most and
         // is written at once by every compressor.
         let start = raw.fill_buf()?;
-        let reader: Box<dyn BufRead + Send> = if start.starts_with(&[0x1f, 0x8b]) {
-            let decoder = flate2::bufread::MultiGzDecoder::new(raw);
-            Box::new(BufReader::with_capacity(BUFFER_BYTES, decoder))
+        let reader: Box<dyn Read + Send> = if start.starts_with(&[0x1f, 0x8b]) {
+            Box::new(flate2::bufread::MultiGzDecoder::new(raw))
         } else if start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-            let decoder = zstd::stream::read::Decoder::with_buffer(raw)?;
-            Box::new(BufReader::with_capacity(BUFFER_BYTES, decoder))
+            Box::new(zstd::stream::read::Decoder::with_buffer(raw)?)
         } else {
             Box::new(raw)
         };
+        let reader = BufReader::with_capacity(BUFFER_BYTES, reader);
         Ok(Self { name, reader, position, size })
     }
 }
