@@ -124,6 +124,9 @@ async fn writers_get_room_in_the_order_in_which_they_came() {
     tokio::task::yield_now().await;
     assert_waits!(third); // although there is room by now
     assert_waits!(second);
+    assert!(matches!(sink.try_write(115), Err(TryWriteError::Full(115))));
+    let mut late = pin!(sink.write(116));
+    assert_waits!(late); // and so is whoever comes now
     first.await.unwrap();
     second.await.unwrap();
     third.await.unwrap();
@@ -135,15 +138,20 @@ async fn a_writer_that_gives_up_passes_its_place_on_and_admits_nothing() {
     for id in 101..=110 {
         sink.write(id).await.unwrap();
     }
-    let mut next = Box::pin(sink.write(112));
-    {
+    let next = {
         let mut gives_up = pin!(sink.write(111));
         assert_waits!(gives_up);
-        assert_waits!(next);
+        // A task of its own: it looks again only when it is woken.
+        let next = tokio::spawn({
+            let sink = sink.clone();
+            async move { sink.write(112).await }
+        });
+        tokio::task::yield_now().await;
         requests.recv().await.unwrap().deliver();
         tokio::task::yield_now().await;
-    } // woken, and dropped before it looks
-    next.await.unwrap();
+        next
+    }; // woken, and dropped before it looks
+    next.await.unwrap().unwrap();
     assert_eq!(sink.stats().counters.admitted.entries, 11);
     assert_eq!(ids(&sink.into_unsent().await), [105, 106, 107, 108, 109, 110, 112]);
 }
@@ -468,6 +476,26 @@ async fn wrong_settings_are_refused_all_at_once() {
         "settings: max_batch_size is 2000: the service accepts at most 1000; \
          max_in_flight_requests is 0: it must be at least 1"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_entry_that_comes_while_the_driver_is_busy_wakes_it_again() {
+    let (destination, mut requests) = scripted();
+    let sink_cell = std::sync::Arc::new(std::sync::OnceLock::<common::TestSink>::new());
+    let sink_in_driver = std::sync::Arc::clone(&sink_cell);
+    // The driver was woken for the first entry, so another writer does not wake it.
+    let meanwhile = move || {
+        for id in 2..=4 {
+            sink_in_driver.get().unwrap().try_write(id).unwrap();
+        }
+    };
+    *destination.meanwhile.lock().unwrap() = Some(Box::new(meanwhile));
+    let sink = Sink::builder(convert, destination).settings(settings()).build().unwrap();
+    sink_cell.set(sink.clone()).unwrap();
+    let start = tokio::time::Instant::now();
+    sink.write(1).await.unwrap();
+    assert_eq!(requests.recv().await.unwrap().ids, [1, 2, 3, 4]);
+    assert_eq!(start.elapsed(), Duration::ZERO, "and not when its time is over");
 }
 
 /// Many threads at once: what paused time on one thread cannot show.

@@ -53,8 +53,7 @@ impl Aimd {
 // Windows are far below 2^52, where an f64 still counts single entries.
 #[allow(clippy::cast_precision_loss)]
 impl ScalingStrategy for Aimd {
-    fn scale_up(&mut self, window: f64, delivered: usize, max_batch_size: usize) -> f64 {
-        let delivered = delivered as f64;
+    fn scale_up(&mut self, window: f64, delivered: f64, max_batch_size: usize) -> f64 {
         if self.slow_start {
             window + delivered
         } else {
@@ -62,9 +61,9 @@ impl ScalingStrategy for Aimd {
         }
     }
 
-    fn scale_down(&mut self, window: f64, throttled: usize) -> f64 {
+    fn scale_down(&mut self, window: f64, throttled: f64) -> f64 {
         self.slow_start = false;
-        window - throttled as f64 * (1.0 - self.decrease_factor)
+        window - throttled * (1.0 - self.decrease_factor)
     }
 }
 
@@ -81,30 +80,31 @@ mod tests {
         let mut aimd = Aimd::default();
         let mut window = 500.0;
         for expected in [1000.0, 2000.0, 4000.0] {
-            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-            let delivered = window as usize;
-            window = aimd.scale_up(window, delivered, 500);
+            window = aimd.scale_up(window, window, 500);
             assert!(near(window, expected), "{window}");
         }
-        window = aimd.scale_down(window, 1);
-        assert!(near(aimd.scale_up(window, 500, 500), window + 10.0));
+        window = aimd.scale_down(window, 1.0);
+        assert!(near(aimd.scale_up(window, 500.0, 500), window + 10.0));
     }
 
     #[test]
     fn growth_is_additive_and_in_proportion_to_what_was_delivered() {
         let mut aimd = Aimd::default().slow_start(false);
-        assert!(near(aimd.scale_up(1000.0, 500, 500), 1010.0));
-        assert!(near(aimd.scale_up(1000.0, 50, 500), 1001.0));
-        assert!(near(Aimd::default().slow_start(false).increase_rate(0).scale_up(1.0, 5, 5), 2.0));
+        assert!(near(aimd.scale_up(1000.0, 500.0, 500), 1010.0));
+        assert!(near(aimd.scale_up(1000.0, 50.0, 500), 1001.0));
+        assert!(near(
+            Aimd::default().slow_start(false).increase_rate(0).scale_up(1.0, 5.0, 5),
+            2.0
+        ));
     }
 
     #[test]
     fn a_throttled_window_is_multiplied_and_a_throttled_entry_costs_its_share() {
         let mut aimd = Aimd::default();
-        assert!(near(aimd.scale_down(1000.0, 1000), 500.0));
-        assert!(near(aimd.scale_down(1000.0, 1), 999.5));
-        assert!(near(Aimd::default().decrease_factor(0.99).scale_down(1000.0, 1000), 990.0));
-        assert!(near(Aimd::default().decrease_factor(f64::NAN).scale_down(1000.0, 1000), 500.0));
-        assert!(near(Aimd::default().decrease_factor(7.0).scale_down(1000.0, 1000), 990.0));
+        assert!(near(aimd.scale_down(1000.0, 1000.0), 500.0));
+        assert!(near(aimd.scale_down(1000.0, 1.0), 999.5));
+        assert!(near(Aimd::default().decrease_factor(0.99).scale_down(1000.0, 1000.0), 990.0));
+        assert!(near(Aimd::default().decrease_factor(f64::NAN).scale_down(1000.0, 1000.0), 500.0));
+        assert!(near(Aimd::default().decrease_factor(7.0).scale_down(1000.0, 1000.0), 990.0));
     }
 }

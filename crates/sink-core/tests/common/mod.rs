@@ -48,7 +48,11 @@ pub(crate) struct Scripted {
     requests: mpsc::UnboundedSender<Request>,
     /// What to panic at.
     pub(crate) panics: Mutex<Option<&'static str>>,
+    /// Runs in the driver, once, while it takes in the next entry.
+    pub(crate) meanwhile: Mutex<Option<Meanwhile>>,
 }
+
+pub(crate) type Meanwhile = Box<dyn FnOnce() + Send>;
 
 #[derive(Debug)]
 pub(crate) struct NoError;
@@ -102,6 +106,10 @@ impl Destination for Scripted {
 
     fn lane(&self, _: &Item) -> Lane {
         self.maybe_panic("lane");
+        let meanwhile = self.meanwhile.lock().unwrap().take();
+        if let Some(meanwhile) = meanwhile {
+            meanwhile();
+        }
         Lane::SHARED
     }
 }
@@ -132,7 +140,7 @@ pub(crate) fn settings() -> Settings {
 
 pub(crate) fn scripted() -> (Scripted, mpsc::UnboundedReceiver<Request>) {
     let (requests, receiver) = mpsc::unbounded_channel();
-    (Scripted { requests, panics: Mutex::new(None) }, receiver)
+    (Scripted { requests, panics: Mutex::new(None), meanwhile: Mutex::new(None) }, receiver)
 }
 
 /// A sink with these settings, and its requests.

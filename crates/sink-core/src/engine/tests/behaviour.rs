@@ -154,6 +154,41 @@ fn a_throttled_lane_waits_as_a_whole_and_alone() {
 }
 
 #[test]
+fn a_lane_that_is_paused_again_waits_for_the_longer_pause() {
+    let lane = Lane::new(1);
+    let mut bench = Bench::new(config());
+    for _ in 0..8 {
+        bench.push(lane, 1);
+    }
+    let (first, _) = bench.request();
+    let (second, _) = bench.request();
+    let throttled = |ms| {
+        let verdict = Verdict::Retry(Cause::Throttled { retry_after: Some(ms * MS) });
+        Outcome::per_entry(4, std::iter::repeat_n(verdict, 4))
+    };
+    bench.answer(second, throttled(500));
+    bench.answer(first, throttled(200));
+    bench.push(lane, 1);
+    bench.engine.start_flush();
+    bench.engine.check_all();
+    bench.advance(499 * MS);
+    assert_eq!(bench.poll(), None);
+    bench.advance(MS);
+    assert_eq!(bench.request().1, [1, 2, 3, 4]);
+    bench.engine.check_all();
+}
+
+#[test]
+fn the_appetite_is_what_makes_a_request() {
+    let mut bench = Bench::new(config());
+    assert_eq!(bench.engine.appetite(), Load { entries: 1, bytes: usize::MAX });
+    bench.push(Lane::SHARED, 30);
+    assert_eq!(bench.engine.appetite(), Load { entries: 3, bytes: 70 });
+    bench.push(Lane::SHARED, 40);
+    assert_eq!(bench.engine.appetite(), Load { entries: 2, bytes: 30 });
+}
+
+#[test]
 fn lanes_that_are_not_throttled_leave_nothing_behind() {
     let mut bench = Bench::new(config());
     for lane in 1..100_000 {
