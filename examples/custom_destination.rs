@@ -1,5 +1,5 @@
 //! A destination of your own: a key-value service that takes up to 25 pairs a call, answers for
-//! each pair, and is busy now and then. `cargo run -p examples --example custom_destination`
+//! each pair, and is busy now and then. `cargo run -p examples --bin custom_destination`
 
 use std::{collections::BTreeMap, convert::Infallible, error::Error, sync::Mutex};
 

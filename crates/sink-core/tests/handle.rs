@@ -492,6 +492,7 @@ async fn an_entry_that_comes_while_the_driver_is_busy_wakes_it_again() {
     *destination.meanwhile.lock().unwrap() = Some(Box::new(meanwhile));
     let sink = Sink::builder(convert, destination).settings(settings()).build().unwrap();
     sink_cell.set(sink.clone()).unwrap();
+    tokio::task::yield_now().await; // the driver waits
     let start = tokio::time::Instant::now();
     sink.write(1).await.unwrap();
     assert_eq!(requests.recv().await.unwrap().ids, [1, 2, 3, 4]);
