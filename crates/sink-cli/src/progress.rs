@@ -29,9 +29,9 @@ impl Progress {
         let bar = bar.then(|| {
             let bar = size.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
             let template = if size.is_some() {
-                "{bar:20.cyan/dim} {percent:>3} %  {msg}"
+                "{bar:20.cyan/dim} {percent:>3} %  {wide_msg}"
             } else {
-                "{spinner:.cyan} {msg}"
+                "{spinner:.cyan} {wide_msg}"
             };
             if let Ok(style) = ProgressStyle::with_template(template) {
                 bar.set_style(style.progress_chars("━━─"));

@@ -140,8 +140,10 @@ impl Job {
                 for item in items {
                     match item {
                         Item::Record(entry) => {
+                            let written = sink.write(entry).await;
+                            // Not before: an interrupted write has not taken its record.
                             *read += 1;
-                            if let Err(error) = sink.write(entry).await {
+                            if let Err(error) = written {
                                 return Stop::Sink(error);
                             }
                         }

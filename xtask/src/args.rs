@@ -1,0 +1,183 @@
+//! The command line.
+
+/// What `cargo xtask --help` prints.
+pub(crate) const HELP: &str = "\
+The workspace's chores. Nothing but the Rust toolchain has to be there beforehand; LocalStack is
+fetched when a chore needs it.
+
+USAGE
+    cargo xtask <command>
+
+COMMANDS
+    test [-- <args>]
+        Runs every test of the workspace: unit, property, simulation, integration and doc tests,
+        the integration tests against LocalStack. Starts LocalStack if need be and stops what it
+        started, also after a failure, Ctrl-C or a kill. Prints how long each step took, and exits
+        with cargo's exit code.
+        With <args> it runs `cargo test --locked <args>` alone, in the same environment:
+            cargo xtask test -- -p integration-tests
+            cargo xtask test -- -p integration-tests --test kinesis partial -- --nocapture
+
+    demo [--release] [<args>]
+        Builds the program `sink` and the demonstration, and runs the demonstration with the path
+        of `sink` and <args>. Needs no LocalStack and no network.
+
+    localstack start | stop | status
+        Keeps one LocalStack up between test runs, which `test` then uses and leaves alone.
+
+    help, --help, -h
+        Prints this.
+
+WHICH LOCALSTACK
+    1. AWS_ENDPOINT_URL, if it is set. Nothing is started; if no LocalStack answers there, it fails.
+    2. The one of `cargo xtask localstack start`, if it is up.
+    3. Docker, if an engine answers: docker-compose.yml, image localstack/localstack.
+    4. Else the same version on this machine, from PyPI and npm (Linux; needs Python 3.11 or newer).
+       The first time installs 300 MB under target/localstack, in about 40 s.
+
+ENVIRONMENT
+    AWS_ENDPOINT_URL    use the LocalStack that is there, for example http://127.0.0.1:4566
+    SINK_LOCALSTACK     docker or host: take this one of 3 and 4
+    LS_PORT             port on 127.0.0.1 for 3 and 4 (4566)
+    LS_PYTHON           the Python that 4 is installed with (python3)
+
+    The tests see AWS_ENDPOINT_URL, AWS_REGION=us-east-1, the credentials test/test and
+    SINK_INTEGRATION=localstack, and no other AWS_* setting and no proxy of yours.
+";
+
+/// One chore.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Command {
+    Help,
+    Test { cargo_args: Vec<String> },
+    Demo { release: bool, args: Vec<String> },
+    LocalStack(Action),
+}
+
+/// What to do with the LocalStack that is kept up between runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    Start,
+    Stop,
+    Status,
+}
+
+/// Reads the words after `cargo xtask`; the error says what is wrong with them.
+pub(crate) fn parse(words: &[String]) -> Result<Command, String> {
+    let Some((command, rest)) = words.split_first() else {
+        return Ok(Command::Help);
+    };
+    let before_dashes = rest.iter().take_while(|word| *word != "--");
+    if before_dashes.clone().any(|word| is_help(word)) {
+        return Ok(Command::Help);
+    }
+    match command.as_str() {
+        word if is_help(word) => Ok(Command::Help),
+        "test" => match rest.split_first() {
+            None => Ok(Command::Test { cargo_args: Vec::new() }),
+            Some((dashes, args)) if dashes == "--" => {
+                Ok(Command::Test { cargo_args: args.to_vec() })
+            }
+            Some((word, _)) => Err(format!("`test` does not take `{word}`; put it after `--`")),
+        },
+        "demo" => {
+            let (release, rest) = match rest.split_first() {
+                Some((flag, rest)) if flag == "--release" => (true, rest),
+                _ => (false, rest),
+            };
+            let args = match rest.split_first() {
+                Some((dashes, args)) if dashes == "--" => args,
+                _ => rest,
+            };
+            Ok(Command::Demo { release, args: args.to_vec() })
+        }
+        "localstack" => match rest {
+            [action] => match action.as_str() {
+                "start" => Ok(Command::LocalStack(Action::Start)),
+                "stop" => Ok(Command::LocalStack(Action::Stop)),
+                "status" => Ok(Command::LocalStack(Action::Status)),
+                other => Err(format!("`localstack` can start, stop and status, not `{other}`")),
+            },
+            _ => Err("`localstack` takes one of start, stop, status".to_owned()),
+        },
+        other => Err(format!("there is no command `{other}`")),
+    }
+}
+
+fn is_help(word: &str) -> bool {
+    matches!(word, "help" | "--help" | "-h")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Command, String> {
+        let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        parse(&words)
+    }
+
+    fn owned(words: &[&str]) -> Vec<String> {
+        words.iter().map(|word| (*word).to_owned()).collect()
+    }
+
+    #[test]
+    fn nothing_and_help_in_any_place_ask_for_help() {
+        for line in ["", "help", "--help", "-h", "test --help", "demo -h", "localstack --help"] {
+            assert_eq!(parsed(line), Ok(Command::Help), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn what_follows_the_dashes_goes_to_cargo_untouched() {
+        assert_eq!(parsed("test"), Ok(Command::Test { cargo_args: vec![] }));
+        assert_eq!(parsed("test --"), Ok(Command::Test { cargo_args: vec![] }));
+        assert_eq!(
+            parsed("test -- -p integration-tests partial -- --nocapture --help"),
+            Ok(Command::Test {
+                cargo_args: owned(&[
+                    "-p",
+                    "integration-tests",
+                    "partial",
+                    "--",
+                    "--nocapture",
+                    "--help"
+                ])
+            })
+        );
+    }
+
+    #[test]
+    fn test_without_dashes_says_where_they_go() {
+        let wrong = parsed("test kinesis").unwrap_err();
+        assert!(wrong.contains("`kinesis`") && wrong.contains("after `--`"), "{wrong}");
+    }
+
+    #[test]
+    fn demo_takes_a_profile_and_passes_the_rest_on() {
+        assert_eq!(parsed("demo"), Ok(Command::Demo { release: false, args: vec![] }));
+        assert_eq!(
+            parsed("demo --release --events 10"),
+            Ok(Command::Demo { release: true, args: owned(&["--events", "10"]) })
+        );
+        assert_eq!(
+            parsed("demo -- --release"),
+            Ok(Command::Demo { release: false, args: owned(&["--release"]) })
+        );
+    }
+
+    #[test]
+    fn localstack_takes_exactly_one_action() {
+        assert_eq!(parsed("localstack start"), Ok(Command::LocalStack(Action::Start)));
+        assert_eq!(parsed("localstack stop"), Ok(Command::LocalStack(Action::Stop)));
+        assert_eq!(parsed("localstack status"), Ok(Command::LocalStack(Action::Status)));
+        assert!(parsed("localstack").is_err());
+        assert!(parsed("localstack start now").is_err());
+        assert!(parsed("localstack restart").unwrap_err().contains("`restart`"));
+    }
+
+    #[test]
+    fn an_unknown_command_is_named() {
+        assert!(parsed("tset").unwrap_err().contains("`tset`"));
+    }
+}
