@@ -100,7 +100,7 @@ impl Facts for Machine {
         }
     }
     fn engine(&self) -> bool {
-        quietly(Command::new("docker").arg("info"))
+        quietly(Command::new("docker").arg("info")) && quietly(&mut docker(&["version"]))
     }
     fn linux(&self) -> bool {
         cfg!(target_os = "linux")
@@ -209,7 +209,7 @@ fn story(mode: Mode) -> &'static str {
 /// Downloads, as a plain child: Ctrl-C ends it, and there is nothing to stop yet.
 fn fetch(mode: Mode) -> Result<(), String> {
     match mode {
-        Mode::Docker => must(docker(&["pull", "--quiet", "--policy", "missing"])),
+        Mode::Docker => must(docker(&["up", "--no-start"])),
         Mode::Host => must(&mut host("install")?),
     }
 }

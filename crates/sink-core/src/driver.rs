@@ -3,7 +3,7 @@
 
 use std::{
     any::Any,
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
@@ -311,32 +311,35 @@ impl<D: Destination> Drop for Driver<D> {
     }
 }
 
-/// Warns of failing requests once, and again when they fail otherwise or go on failing: a
-/// destination that is away for an hour must neither be silent nor fill the log.
+/// Warns of failing requests once for each of the destination's codes, and again while they go on
+/// failing: a destination that is away for an hour must neither be silent nor fill the log.
 #[derive(Debug, Default)]
 struct Warnings {
-    last: Option<(String, Instant)>,
+    /// When each code was last warned of.
+    warned: HashMap<String, Instant>,
 }
 
 impl Warnings {
     const EVERY: Duration = Duration::from_secs(30);
+    /// A destination that makes up codes must not fill the memory either.
+    const MOST_CODES: usize = 100;
 
     fn note(&mut self, kind: &'static str, outcome: &Outcome) {
         match outcome {
             Outcome::RetryAll(cause, reason) => {
                 let now = Instant::now();
-                let is_news = self.last.as_ref().is_none_or(|(code, at)| {
-                    code != reason.code() || now.duration_since(*at) >= Self::EVERY
-                });
-                if is_news {
-                    self.last = Some((reason.code().to_owned(), now));
+                let warned = self.warned.get(reason.code());
+                if warned.is_none_or(|at| now.duration_since(*at) >= Self::EVERY) {
+                    if self.warned.len() >= Self::MOST_CODES {
+                        self.warned.clear();
+                    }
+                    self.warned.insert(reason.code().to_owned(), now);
                     let cause = cause.as_str();
                     tracing::warn!(kind, cause, %reason, "request failed and will be retried");
                 }
             }
             Outcome::Fatal(error) => tracing::error!(kind, %error, "request failed for good"),
-            Outcome::Delivered => self.last = None,
-            Outcome::PerEntry(_) | Outcome::RejectAll(_) => {}
+            Outcome::Delivered | Outcome::PerEntry(_) | Outcome::RejectAll(_) => {}
         }
     }
 }

@@ -6,9 +6,8 @@
 
 use std::{
     collections::VecDeque,
-    pin::Pin,
     sync::{Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, Waker},
+    task::Waker,
 };
 
 use tokio::{
@@ -17,6 +16,7 @@ use tokio::{
 };
 
 use crate::{
+    admission::{Admission, Reservation},
     engine::{Budget, Load, Stats},
     error::{Error, ErrorKind},
     sink::Summary,
@@ -32,7 +32,7 @@ pub(crate) struct Inbox<E> {
 }
 
 #[derive(Debug)]
-struct State<E> {
+pub(crate) struct State<E> {
     /// Entries that the driver has not picked up, with their sizes.
     arrived: VecDeque<(E, usize)>,
     arrived_bytes: usize,
@@ -41,13 +41,13 @@ struct State<E> {
     first_at: Instant,
     /// How much must have arrived for the driver to be woken.
     wake_at: Load,
-    budget: Budget,
+    pub(crate) budget: Budget,
     closing: Closing,
     /// Why the sink stopped, if it did: every call returns this.
     failed: Option<Error>,
     /// Writers that wait for room, first come first served.
-    waiters: VecDeque<Waiter>,
-    next_ticket: u64,
+    pub(crate) waiters: VecDeque<Waiter>,
+    pub(crate) next_ticket: u64,
     /// As the driver last saw them, and when.
     stats: (Stats, Instant),
     /// What the driver left when it ended.
@@ -55,11 +55,13 @@ struct State<E> {
     summary: Option<Summary>,
 }
 
+/// A writer that waits for room for an entry of this size.
 #[derive(Debug)]
-struct Waiter {
-    ticket: u64,
-    size: usize,
-    waker: Waker,
+pub(crate) struct Waiter {
+    /// Rises from waiter to waiter.
+    pub(crate) ticket: u64,
+    pub(crate) size: usize,
+    pub(crate) waker: Waker,
 }
 
 /// When the driver is to end.
@@ -101,7 +103,7 @@ impl<E> Inbox<E> {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State<E>> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State<E>> {
         // Nothing that can panic runs under the lock, and a half-done push would only leave the
         // budget too small: going on loses nothing, refusing would.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -131,7 +133,7 @@ impl<E> Inbox<E> {
     ///
     /// Dropped before it is ready, it has not admitted its entry; there is no await after that.
     pub(crate) fn admit(&self, entry: E, size: usize) -> Admission<'_, E> {
-        Admission { inbox: self, entry: Some(entry), size, ticket: None }
+        Admission::new(self, entry, size)
     }
 
     /// Holds room for one entry of up to `size` bytes, if nobody waits and there is so much.
@@ -144,7 +146,7 @@ impl<E> Inbox<E> {
             return Err(Refused::Full(()));
         }
         state.budget.take(size);
-        Ok(Reservation { inbox: self, size })
+        Ok(Reservation::new(self, size))
     }
 
     /// Refuses new entries from now on, and tells the driver when to end.
@@ -259,6 +261,11 @@ impl<E> Inbox<E> {
         }
     }
 
+    /// Wakes the driver.
+    pub(crate) fn wake_driver(&self) {
+        self.wake.notify_one();
+    }
+
     /// Waits until enough has arrived, or the gate has moved.
     pub(crate) async fn woken(&self) {
         self.wake.notified().await;
@@ -287,7 +294,7 @@ impl<E> Inbox<E> {
 }
 
 impl<E> State<E> {
-    fn check_gate(&self) -> Result<(), Error> {
+    pub(crate) fn check_gate(&self) -> Result<(), Error> {
         match (&self.failed, self.closing) {
             (Some(error), _) => Err(error.clone()),
             (None, Closing::No) => Ok(()),
@@ -297,7 +304,7 @@ impl<E> State<E> {
 
     /// Takes an entry in; gives whether the driver is to be woken.
     #[inline]
-    fn admit(&mut self, entry: E, size: usize) -> bool {
+    pub(crate) fn admit(&mut self, entry: E, size: usize) -> bool {
         self.budget.take(size);
         if self.arrived.is_empty() {
             self.first_at = Instant::now();
@@ -318,125 +325,8 @@ impl<E> State<E> {
     }
 
     /// The writer that waits longest, if there is room for it.
-    fn next_waiter(&self) -> Option<Waker> {
+    pub(crate) fn next_waiter(&self) -> Option<Waker> {
         let first = self.waiters.front()?;
         self.budget.has_room(first.size).then(|| first.waker.clone())
-    }
-}
-
-/// See [`Inbox::admit`].
-pub(crate) struct Admission<'a, E> {
-    inbox: &'a Inbox<E>,
-    /// Taken on admission.
-    entry: Option<E>,
-    size: usize,
-    /// The place in the queue, once there is one.
-    ticket: Option<u64>,
-}
-
-// No field is ever pinned.
-impl<E> Unpin for Admission<'_, E> {}
-
-impl<E> Future for Admission<'_, E> {
-    type Output = Result<(), Error>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        let mut guard = this.inbox.lock();
-        let state = &mut *guard;
-        if let Err(error) = state.check_gate() {
-            return Poll::Ready(Err(error));
-        }
-        let is_next = match this.ticket {
-            None => state.waiters.is_empty(),
-            Some(ticket) => state.waiters.front().is_some_and(|first| first.ticket == ticket),
-        };
-        if !is_next || !state.budget.has_room(this.size) {
-            match this.ticket {
-                None => {
-                    let ticket = state.next_ticket;
-                    state.next_ticket += 1;
-                    let waker = context.waker().clone();
-                    state.waiters.push_back(Waiter { ticket, size: this.size, waker });
-                    this.ticket = Some(ticket);
-                }
-                Some(ticket) => {
-                    if let Ok(place) = state.waiters.binary_search_by_key(&ticket, |w| w.ticket)
-                        && let Some(waiter) = state.waiters.get_mut(place)
-                    {
-                        waiter.waker.clone_from(context.waker());
-                    }
-                }
-            }
-            return Poll::Pending;
-        }
-        if this.ticket.take().is_some() {
-            state.waiters.pop_front();
-        }
-        let wake_driver = match this.entry.take() {
-            Some(entry) => state.admit(entry, this.size),
-            None => false, // polled again after it was ready
-        };
-        let next = state.next_waiter();
-        drop(guard);
-        if wake_driver {
-            this.inbox.wake.notify_one();
-        }
-        if let Some(waker) = next {
-            waker.wake();
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<E> Drop for Admission<'_, E> {
-    fn drop(&mut self) {
-        let Some(ticket) = self.ticket else { return };
-        let mut state = self.inbox.lock();
-        if let Ok(place) = state.waiters.binary_search_by_key(&ticket, |waiter| waiter.ticket) {
-            state.waiters.remove(place);
-        }
-        // Room may have been meant for this one.
-        let next = state.next_waiter();
-        drop(state);
-        if let Some(waker) = next {
-            waker.wake();
-        }
-    }
-}
-
-/// Room for one entry, given back when it is dropped unused.
-pub(crate) struct Reservation<'a, E> {
-    inbox: &'a Inbox<E>,
-    size: usize,
-}
-
-impl<E> Reservation<'_, E> {
-    /// Admits an entry that is no larger than what was reserved.
-    pub(crate) fn admit(self, entry: E, size: usize) -> Result<(), Error> {
-        let inbox = self.inbox;
-        let mut state = inbox.lock();
-        if let Err(error) = state.check_gate() {
-            drop(state); // before `self` locks it to give the room back
-            return Err(error);
-        }
-        state.budget.give_back(Load { entries: 1, bytes: self.size });
-        let wake_driver = state.admit(entry, size);
-        let next = state.next_waiter();
-        drop(state);
-        std::mem::forget(self); // its room is given back already
-        if wake_driver {
-            inbox.wake.notify_one();
-        }
-        if let Some(waker) = next {
-            waker.wake();
-        }
-        Ok(())
-    }
-}
-
-impl<E> Drop for Reservation<'_, E> {
-    fn drop(&mut self) {
-        self.inbox.give_back(Load { entries: 1, bytes: self.size });
     }
 }

@@ -29,6 +29,8 @@
 //! - `serde` (default): [`Settings`] as configuration data.
 
 #[cfg(feature = "tokio")]
+mod admission;
+#[cfg(feature = "tokio")]
 mod builder;
 mod convert;
 mod destination;
