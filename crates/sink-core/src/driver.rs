@@ -125,6 +125,10 @@ impl<D: Destination> Driver<D> {
         while let Some(result) = self.requests.try_join_next_with_id() {
             self.handle_result(result);
         }
+        // Under load there is always an answer ready, and `select` would never come to these.
+        while let Ok(command) = self.commands.try_recv() {
+            self.handle_command(Some(command));
+        }
         // First this, then the arrivals: nothing is admitted once it is closing, so the arrivals
         // taken afterwards are the last. The other way round, an entry admitted in between would
         // be overlooked.

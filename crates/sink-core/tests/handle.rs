@@ -499,6 +499,36 @@ async fn an_entry_that_comes_while_the_driver_is_busy_wakes_it_again() {
     assert_eq!(start.elapsed(), Duration::ZERO, "and not when its time is over");
 }
 
+/// With a destination that answers at once there is always an answer to handle.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn flushes_and_snapshots_are_answered_under_sustained_load() {
+    let (sink, mut requests) = sink(settings());
+    let answering = tokio::spawn(async move {
+        while let Some(request) = requests.recv().await {
+            request.answer(Outcome::Delivered);
+        }
+    });
+    let producers: Vec<_> = (0..3)
+        .map(|_| {
+            let sink = sink.clone();
+            tokio::spawn(async move { while sink.write(1).await.is_ok() {} })
+        })
+        .collect();
+    let asking = async {
+        for _ in 0..200 {
+            assert!(sink.snapshot().await.len() <= 10);
+            sink.flush().await.unwrap();
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), asking).await.expect("answered");
+    sink.close().await.unwrap();
+    for producer in producers {
+        producer.await.unwrap();
+    }
+    drop(sink);
+    answering.await.unwrap();
+}
+
 /// Many threads at once: what paused time on one thread cannot show.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn many_producers_and_a_close_in_the_middle_lose_nothing() {
