@@ -43,6 +43,8 @@ const TOO_LARGE: &str = "the service refused the request as too large: lower \
     destination is set up for";
 const UNTRUSTED: &str = "the endpoint's TLS certificate is not trusted: check `endpoint_url` and the \
     clock, or add the certificate's authority to the system's trust store";
+const NO_HTTP_CLIENT: &str = "the SDK client was built without an HTTP client: build it from the \
+    configuration that `AwsConfig::load` gives, or give it one (`http_client`)";
 const NOT_MADE: &str = "the SDK could not make the request: check region and `endpoint_url`";
 
 /// Turns failed calls of one destination into [`Outcome`]s.
@@ -235,6 +237,8 @@ impl Classifier {
             Outcome::Fatal(self.fatal(UNTRUSTED, &reason("ConnectionFailed", text)))
         } else if text.contains("scheme is not http") {
             Outcome::Fatal(self.fatal(NO_TLS, &reason("NotSent", text)))
+        } else if text.contains("No HTTP client") {
+            Outcome::Fatal(self.fatal(NO_HTTP_CLIENT, &reason("NotSent", text)))
         } else if is_connection {
             Outcome::RetryAll(Cause::Unavailable, reason("ConnectionFailed", text))
         } else if failure.is_timeout() {
