@@ -7,7 +7,17 @@ use crate::steps::{self, Steps};
 /// Starts LocalStack if need be, runs the tests against it, and stops what it started.
 pub(crate) fn run(cargo_args: &[String]) -> Result<(), Failure> {
     let mut steps = Steps::default();
-    // Built first: a compile error is seen at once, and LocalStack does not idle meanwhile.
+    // One that the user names is looked for at once: nobody wants to hear after minutes of building
+    // that it is not there.
+    let is_named = std::env::var_os("AWS_ENDPOINT_URL").is_some_and(|url| !url.is_empty());
+    let mut held = None;
+    if is_named {
+        held = steps.step("LocalStack up", || Ok(localstack::acquire()?));
+        if held.is_none() {
+            return steps.finish();
+        }
+    }
+    // Else built first: a compile error is seen at once, and LocalStack does not idle meanwhile.
     let runs = test_runs(cargo_args);
     for run in runs.iter().filter(|run| !run.build.is_empty()) {
         let build = || steps::run(steps::cargo().args(&run.build));
@@ -15,7 +25,10 @@ pub(crate) fn run(cargo_args: &[String]) -> Result<(), Failure> {
             return steps.finish();
         }
     }
-    if let Some(held) = steps.step("LocalStack up", || Ok(localstack::acquire()?)) {
+    if held.is_none() {
+        held = steps.step("LocalStack up", || Ok(localstack::acquire()?));
+    }
+    if let Some(held) = held {
         for run in &runs {
             steps.step(run.name, || {
                 let mut cargo = steps::cargo();

@@ -408,7 +408,7 @@ async fn credentials_that_hang_are_borne_for_a_while() {
 #[tokio::test]
 async fn a_client_that_can_send_nothing_is_told_so() {
     let config = aws_sdk_kinesis::Config::builder()
-        .behavior_version(aws_sdk_kinesis::config::BehaviorVersion::v2026_01_12())
+        .behavior_version(BehaviorVersion::v2026_01_12())
         .region(aws_sdk_kinesis::config::Region::new("eu-central-1"))
         .credentials_provider(Credentials::new("AKIDTEST", "very-secret", None, None, "test"))
         .endpoint_url("http://127.0.0.1:1")
