@@ -18,6 +18,63 @@
 //! A connector supplies three small pieces, the rest is here: an [`ElementConverter`], and, as a
 //! [`Destination`], a request builder and a response-failure extractor.
 //!
+//! ```
+//! # #[cfg(feature = "tokio")]
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::{convert::Infallible, sync::{Arc, Mutex}};
+//! use sink_core::{Batch, ConvertError, Destination, Entry, Limits, Outcome, Sink};
+//!
+//! struct Line(String); // what the destination stores
+//!
+//! impl Entry for Line {
+//!     fn size_bytes(&self) -> usize {
+//!         self.0.len()
+//!     }
+//! }
+//!
+//! struct Log(Arc<Mutex<Vec<String>>>); // a destination that never fails
+//!
+//! impl Destination for Log {
+//!     type Entry = Line;
+//!     type Request = Vec<String>;
+//!     type Response = ();
+//!     type Error = Infallible;
+//!     const KIND: &'static str = "log";
+//!     const LIMITS: Limits = Limits {
+//!         max_batch_size: 100,
+//!         max_batch_size_in_bytes: 1 << 20,
+//!         max_record_size_in_bytes: 1 << 10,
+//!     };
+//!
+//!     fn build_request(&self, batch: &Batch<'_, Line>) -> Vec<String> {
+//!         batch.iter().map(|line| line.0.clone()).collect()
+//!     }
+//!
+//!     async fn send(&self, lines: Vec<String>) -> Result<(), Infallible> {
+//!         self.0.lock().unwrap().extend(lines);
+//!         Ok(())
+//!     }
+//!
+//!     fn extract_failures(&self, _: Result<(), Infallible>, _sent: usize) -> Outcome {
+//!         Outcome::Delivered
+//!     }
+//! }
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+//! let stored = Arc::new(Mutex::new(Vec::new()));
+//! let converter = |number: u32| Ok::<_, ConvertError>(Line(format!("line {number}")));
+//! let sink = Sink::builder(converter, Log(Arc::clone(&stored))).build()?;
+//! for number in 0..1000 {
+//!     sink.write(number).await?;
+//! }
+//! sink.close().await?;
+//! assert_eq!(stored.lock().unwrap().len(), 1000);
+//! # Ok(()) })
+//! # }
+//! # #[cfg(not(feature = "tokio"))]
+//! # fn main() {}
+//! ```
+//!
 //! # Where to start reading
 //!
 //! [`Sink`] is what programs use, [`Destination`] what connectors implement, [`Settings`] what can
@@ -27,6 +84,9 @@
 //!
 //! - `tokio` (default): the handle and the driver. Without it, the crate is the engine alone.
 //! - `serde` (default): [`Settings`] as configuration data.
+
+// The documentation names the handle, which is not there without it.
+#![cfg_attr(not(feature = "tokio"), allow(rustdoc::broken_intra_doc_links))]
 
 #[cfg(feature = "tokio")]
 mod admission;
