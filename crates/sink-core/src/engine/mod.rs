@@ -195,7 +195,7 @@ impl<E: Entry> Engine<E> {
         // A request that its bytes will cut needs no window for the rest.
         let expected = self.config.max_batch_size_in_bytes.saturating_mul(sendable.entries)
             / sendable.bytes.max(1);
-        if allowance > expected {
+        if allowance >= expected {
             return Some(allowance);
         }
         // A time that has come and changes nothing would only wake us for ever.
