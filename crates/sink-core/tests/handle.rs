@@ -499,6 +499,32 @@ async fn an_entry_that_comes_while_the_driver_is_busy_wakes_it_again() {
     assert_eq!(start.elapsed(), Duration::ZERO, "and not when its time is over");
 }
 
+/// A close that comes while entries do: whatever was admitted before it is delivered.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_entry_admitted_while_the_sink_closes_is_delivered() {
+    for round in 0..10_000 {
+        let (sink, mut requests) = sink(settings());
+        let producer = tokio::spawn({
+            let sink = sink.clone();
+            async move { (0..5).take_while(|id| sink.try_write(100 + id).is_ok()).count() }
+        });
+        let answering = tokio::spawn(async move {
+            let mut delivered = 0;
+            while let Some(request) = requests.recv().await {
+                delivered += request.ids.len();
+                request.deliver();
+            }
+            delivered
+        });
+        for _ in 0..round % 5 {
+            tokio::task::yield_now().await;
+        }
+        sink.close().await.unwrap();
+        drop(sink);
+        assert_eq!(answering.await.unwrap(), producer.await.unwrap(), "round {round}");
+    }
+}
+
 /// With a destination that answers at once there is always an answer to handle.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn flushes_and_snapshots_are_answered_under_sustained_load() {
