@@ -24,7 +24,7 @@ use crate::destination::{Lane, Queued};
 /// alike, or all those of a paused lane.
 #[derive(Debug)]
 pub(super) struct Buffer<E> {
-    /// In admission order. Holds no entry of a paused lane.
+    /// In admission order. Neither here nor in a released group is an entry of a paused lane.
     fresh: VecDeque<Queued<E>>,
     groups: Vec<Option<Group<E>>>,
     free_groups: Vec<usize>,
@@ -49,6 +49,18 @@ struct Group<E> {
     until: Option<Instant>,
     /// Set while this is the group of a paused lane.
     lane: Option<Lane>,
+}
+
+impl<E> Group<E> {
+    /// Puts an entry in its place: at the end, mostly.
+    fn insert(&mut self, queued: Queued<E>) {
+        if self.entries.back().is_none_or(|last| last.sequence < queued.sequence) {
+            self.entries.push_back(queued);
+        } else {
+            let place = self.entries.partition_point(|other| other.sequence < queued.sequence);
+            self.entries.insert(place, queued);
+        }
+    }
 }
 
 /// Lanes are numbers that the destination chose (or hashes already): one multiplication spreads them.
@@ -145,8 +157,9 @@ impl<E> Buffer<E> {
             }
         };
         if let Some(Some(group)) = self.groups.get_mut(index) {
-            group.entries.extend(entries);
-            group.entries.make_contiguous().sort_unstable_by_key(|queued| queued.sequence);
+            for queued in entries {
+                group.insert(queued);
+            }
             if group.until < Some(until) {
                 group.until = Some(until);
                 self.waiting.push(Reverse((until, index)));
@@ -154,32 +167,52 @@ impl<E> Buffer<E> {
         }
     }
 
-    /// Moves the fresh entries of paused lanes to their groups. One pass for all the lanes that an
-    /// answer paused.
+    /// Moves whatever may be sent of the paused lanes to their groups: fresh entries, and those of
+    /// groups that are released already. One pass for all the lanes that an answer paused.
     pub(super) fn sweep(&mut self) {
         if self.paused.is_empty() {
             return;
         }
-        let mut touched = Vec::new();
-        for queued in std::mem::take(&mut self.fresh) {
+        let fresh = std::mem::take(&mut self.fresh);
+        self.fresh = self.hold_back(fresh);
+        for Reverse((_, index)) in std::mem::take(&mut self.released) {
+            self.offer(index);
+        }
+    }
+
+    /// Offers a released group's entries to be sent, but for those of paused lanes.
+    fn offer(&mut self, index: usize) {
+        let Some(group) = self.groups.get_mut(index).and_then(Option::as_mut) else { return };
+        let entries = std::mem::take(&mut group.entries);
+        let entries = if self.paused.is_empty() { entries } else { self.hold_back(entries) };
+        match (entries.front().map(|queued| queued.sequence), self.groups.get_mut(index)) {
+            (Some(head), Some(Some(group))) => {
+                group.entries = entries;
+                self.released.push(Reverse((head, index)));
+            }
+            (_, Some(slot)) => {
+                *slot = None;
+                self.free_groups.push(index);
+            }
+            (_, None) => {}
+        }
+    }
+
+    /// Moves the sendable entries of paused lanes to their groups, and gives the others.
+    fn hold_back(&mut self, entries: VecDeque<Queued<E>>) -> VecDeque<Queued<E>> {
+        let mut others = VecDeque::with_capacity(entries.len());
+        for queued in entries {
             if let Some(&index) = self.paused.get(&queued.lane)
                 && let Some(Some(group)) = self.groups.get_mut(index)
             {
                 self.sendable.remove(queued.size);
                 self.delayed.add(queued.size);
-                if group.entries.back().is_some_and(|last| last.sequence > queued.sequence) {
-                    touched.push(index);
-                }
-                group.entries.push_back(queued);
+                group.insert(queued);
             } else {
-                self.fresh.push_back(queued);
+                others.push_back(queued);
             }
         }
-        for index in touched {
-            if let Some(Some(group)) = self.groups.get_mut(index) {
-                group.entries.make_contiguous().sort_unstable_by_key(|queued| queued.sequence);
-            }
-        }
+        others
     }
 
     /// Releases the groups whose delay has passed.
@@ -200,9 +233,7 @@ impl<E> Buffer<E> {
             });
             self.delayed -= load;
             self.sendable += load;
-            if let Some(head) = group.entries.front() {
-                self.released.push(Reverse((head.sequence, index)));
-            }
+            self.offer(index);
         }
     }
 
@@ -366,9 +397,11 @@ impl<E> Buffer<E> {
                 assert_eq!(self.paused.get(&lane), Some(&index), "a lane's group is its own");
             }
         }
+        let released = self.groups.iter().flatten().filter(|group| group.until.is_none());
+        let mut sendable_entries = self.fresh.iter().chain(released.flat_map(|g| &g.entries));
         assert!(
-            self.fresh.iter().all(|queued| !self.paused.contains_key(&queued.lane)),
-            "nothing fresh of a paused lane may be sent"
+            sendable_entries.all(|queued| !self.paused.contains_key(&queued.lane)),
+            "nothing of a paused lane may be sent"
         );
         assert_eq!(self.sendable, sendable, "the sendable load is what is sendable");
         assert_eq!(self.delayed, delayed, "the delayed load is what is delayed");

@@ -179,6 +179,54 @@ fn a_lane_that_is_paused_again_waits_for_the_longer_pause() {
 }
 
 #[test]
+fn a_lanes_pause_is_prolonged_by_a_later_answer() {
+    let lane = Lane::new(1);
+    let mut bench = Bench::new(config());
+    for _ in 0..8 {
+        bench.push(lane, 1);
+    }
+    let (first, _) = bench.request();
+    let (second, _) = bench.request();
+    for (id, ms) in [(first, 200), (second, 500)] {
+        let verdict = Verdict::Retry(Cause::Throttled { retry_after: Some(ms * MS) });
+        bench.answer(id, Outcome::per_entry(4, std::iter::repeat_n(verdict, 4)));
+    }
+    bench.advance(200 * MS);
+    assert_eq!(bench.poll(), None);
+    bench.advance(300 * MS);
+    assert_eq!(bench.request().1, [1, 2, 3, 4]);
+}
+
+#[test]
+fn a_lane_that_is_throttled_again_takes_back_what_was_released() {
+    let (slow, quick) = (Lane::new(1), Lane::new(2));
+    let mut bench = Bench::new(config());
+    let throttle = |bench: &mut Bench, id| {
+        let count = bench.numbers(id).len();
+        let verdict = Verdict::Retry(Cause::Throttled { retry_after: Some(300 * MS) });
+        bench.answer(id, Outcome::per_entry(count, std::iter::repeat_n(verdict, count)));
+    };
+    for _ in 0..8 {
+        bench.push(slow, 1);
+    }
+    let (first, _) = bench.request();
+    throttle(&mut bench, first);
+    bench.advance(300 * MS);
+    let (again, numbers) = bench.request();
+    assert_eq!(numbers, [1, 2, 3, 4]); // 5 to 8 are released, and not sent yet
+    throttle(&mut bench, again);
+    bench.engine.check_all();
+    for _ in 0..4 {
+        bench.push(quick, 1);
+    }
+    assert_eq!(bench.request().1, [9, 10, 11, 12]);
+    assert_eq!(bench.poll(), None, "5 to 8 wait with the rest of their lane");
+    bench.advance(300 * MS);
+    assert_eq!(bench.request().1, [1, 2, 3, 4]);
+    bench.engine.check_all();
+}
+
+#[test]
 fn the_appetite_is_what_makes_a_request() {
     let mut bench = Bench::new(config());
     assert_eq!(bench.engine.appetite(), Load { entries: 1, bytes: usize::MAX });
