@@ -93,6 +93,8 @@ mod admission;
 #[cfg(feature = "tokio")]
 mod builder;
 mod convert;
+#[cfg(feature = "tokio")]
+mod dead_letter;
 mod destination;
 #[cfg(feature = "tokio")]
 mod driver;
@@ -111,9 +113,10 @@ mod snapshot;
 #[cfg(feature = "tokio")]
 pub use self::{
     builder::{Pair, SinkBuilder},
+    dead_letter::{DeadLetter, DeadLetterFuture, DeadLetterHandler},
     driver::Driver,
     sink::{Closed, Sink, Summary, TryWriteError},
-    snapshot::Snapshot,
+    snapshot::{Snapshot, SnapshotEntry},
 };
 pub use self::{
     convert::{ConvertError, ElementConverter},
@@ -122,5 +125,5 @@ pub use self::{
     error::{Error, ErrorKind},
     outcome::{Cause, Outcome, Reason, Verdict, Verdicts},
     rate_limit::{Aimd, CongestionControl, RateLimiter},
-    settings::{OnTimeout, Settings},
+    settings::{OnTimeout, Ordering, Settings},
 };

@@ -21,6 +21,22 @@ pub enum OnTimeout {
     Fail,
 }
 
+/// In which order the destination gets the entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[non_exhaustive]
+pub enum Ordering {
+    /// In admission order as long as nothing fails; what failed is overtaken by what came later.
+    /// The default, and the fastest.
+    #[default]
+    None,
+    /// Within a [`Lane`](crate::Lane), in admission order, whatever fails: an entry is not sent
+    /// before the one ahead of it in its lane is settled. So a request carries at most one entry
+    /// of a lane, and a lane at most one entry a round trip.
+    PerLane,
+}
+
 /// How a sink buffers, batches and retries. What is left `None` takes the connector's default.
 ///
 /// Names are those of Apache Flink's Async Sink where it has the setting. The defaults given here
@@ -59,6 +75,9 @@ pub struct Settings {
     pub request_timeout: Option<Duration>,
     /// What to do then. Default: retry.
     pub on_timeout: Option<OnTimeout>,
+    /// In which order the destination gets the entries. Default: none. Written as `"none"` or
+    /// `"per_lane"` in configuration.
+    pub ordering: Option<Ordering>,
     /// Longest delay before the first retry of an entry; doubled with each further one, and then
     /// drawn at random between zero and that ("full jitter"). Default: 100 ms.
     #[cfg_attr(feature = "serde", serde(with = "duration"))]
@@ -99,6 +118,7 @@ impl Settings {
             max_time_in_buffer: self.max_time_in_buffer.unwrap_or(Duration::from_secs(5)),
             request_timeout: self.request_timeout.unwrap_or(Duration::from_secs(60)),
             on_timeout: self.on_timeout.unwrap_or_default(),
+            ordering: self.ordering.unwrap_or_default(),
             retry_delay: RetryDelay {
                 initial: self.retry_initial_delay.unwrap_or(Duration::from_millis(100)),
                 max: self.retry_max_delay.unwrap_or(Duration::from_secs(10)),
@@ -319,7 +339,7 @@ mod tests {
             request_timeout: Some(Duration::ZERO),
             retry_initial_delay: Some(Duration::ZERO),
             retry_max_delay: Some(Duration::ZERO),
-            on_timeout: None,
+            ..Settings::default()
         });
         for setting in [
             "max_batch_size is 0",

@@ -1,5 +1,22 @@
 //! What a sink had not delivered, to be kept and written again later.
 
+use crate::destination::Entry;
+
+/// An entry that can be kept as bytes: in a snapshot, or in a file of dead letters.
+pub trait SnapshotEntry: Entry + Sized {
+    /// Appends the entry's bytes. What it appends must be enough for [`decode`](Self::decode) and
+    /// stay readable by later versions of the connector: begin with a version where it may change.
+    fn encode(&self, bytes: &mut Vec<u8>);
+
+    /// The entry that [`encode`](Self::encode) made these bytes of.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the bytes, in words. Must neither panic nor allocate more than a small
+    /// multiple of `bytes.len()`, whatever the bytes are.
+    fn decode(bytes: &[u8]) -> Result<Self, String>;
+}
+
 /// The entries that a sink had admitted and not delivered at one instant, in admission order, those
 /// in flight included.
 ///

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::settings::OnTimeout;
+use crate::settings::{OnTimeout, Ordering};
 
 /// Settings with every default filled in and every contradiction refused.
 /// Made by [`Settings::resolve`](crate::Settings::resolve); the meanings stand at
@@ -20,6 +20,7 @@ pub struct EngineConfig {
     pub max_time_in_buffer: Duration,
     pub request_timeout: Duration,
     pub on_timeout: OnTimeout,
+    pub ordering: Ordering,
     pub retry_delay: RetryDelay,
 }
 

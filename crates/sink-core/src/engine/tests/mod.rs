@@ -11,7 +11,7 @@ use crate::{
     destination::{Entry, Lane},
     outcome::{Cause, Outcome, Reason, Verdict},
     rate_limit::{CongestionControl, RateLimiter},
-    settings::OnTimeout,
+    settings::{OnTimeout, Ordering},
 };
 
 /// An entry that knows its number, and is as large as it says.
@@ -38,6 +38,7 @@ fn config() -> EngineConfig {
         max_time_in_buffer: Duration::from_millis(5000),
         request_timeout: Duration::from_millis(30_000),
         on_timeout: OnTimeout::Retry,
+        ordering: Ordering::None,
         retry_delay: RetryDelay {
             initial: Duration::from_millis(100),
             max: Duration::from_millis(2000),
