@@ -11,7 +11,7 @@ use crate::{
     engine::{Budget, Engine, EngineConfig},
     error::{Error, ErrorKind},
     inbox::Inbox,
-    rate_limit::{CongestionControl, RateLimiter},
+    rate_limit::{AdaptiveRate, RateLimiter},
     settings::Settings,
     sink::Sink,
     snapshot::Snapshot,
@@ -54,7 +54,7 @@ impl<T: 'static, D: Destination> SinkBuilder<T, D> {
         self
     }
 
-    /// The rate limiter. Default: [`CongestionControl`] with [`Aimd`](crate::Aimd).
+    /// The rate limiter. Default: [`AdaptiveRate`].
     pub fn rate_limiter(mut self, limiter: impl RateLimiter) -> Self {
         self.rate_limiter = Some(Box::new(limiter));
         self
@@ -122,7 +122,7 @@ impl<T: 'static, D: Destination> SinkBuilder<T, D> {
 
         let limiter = self.rate_limiter.unwrap_or_else(|| {
             let requests = config.max_in_flight_requests;
-            Box::new(CongestionControl::new(config.max_batch_size, requests))
+            Box::new(AdaptiveRate::new(config.max_batch_size, requests))
         });
         let max_record_size_in_bytes = config.max_record_size_in_bytes;
         let budget = Budget::new(config.max_buffered_requests, config.max_buffered_bytes);

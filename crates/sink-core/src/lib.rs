@@ -124,6 +124,8 @@ pub use self::{
     engine::{Counters, EngineConfig, Load, Stats},
     error::{Error, ErrorKind},
     outcome::{Cause, Outcome, Reason, Verdict, Verdicts},
-    rate_limit::{Aimd, CongestionControl, RateLimiter},
+    rate_limit::{
+        AdaptiveRate, Aimd, CongestionControl, Fixed, RateLimiter, TokenBucket, Unlimited,
+    },
     settings::{OnTimeout, Ordering, Settings},
 };

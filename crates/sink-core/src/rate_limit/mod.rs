@@ -1,7 +1,20 @@
-//! How much may be in flight: the rate limiter's contract, and the limiters that are shipped.
+//! How much may be sent: the rate limiter's contract, and the limiters that are shipped.
+//!
+//! | limiter | when |
+//! |---|---|
+//! | [`AdaptiveRate`] | the default: finds what the destination takes, and keeps to it |
+//! | [`CongestionControl`] with [`Aimd`] | a window, as Flink's sinks have it |
+//! | [`CongestionControl`] with [`Fixed`] | so many entries in flight, whatever happens |
+//! | [`TokenBucket`] | the quota is known: records and bytes a second, for one sink or several |
+//! | [`Unlimited`] | the destination limits nothing, or does so by answering slowly |
 
+mod adaptive;
 mod aimd;
 mod congestion_control;
+mod fixed;
+pub(crate) mod pace;
+mod token_bucket;
+mod unlimited;
 
 use std::{
     fmt::Debug,
@@ -9,11 +22,15 @@ use std::{
 };
 
 pub use self::{
+    adaptive::AdaptiveRate,
     aimd::Aimd,
     congestion_control::{CongestionControl, ScalingStrategy},
+    fixed::Fixed,
+    token_bucket::TokenBucket,
+    unlimited::Unlimited,
 };
 
-/// Decides how many entries may be in flight (FLIP-242's `RateLimitingStrategy`).
+/// Decides how many entries may be sent (FLIP-242's `RateLimitingStrategy`).
 ///
 /// A limiter is pure: it is told the time and never reads a clock, it does no I/O and never waits.
 /// The engine calls it once a request, not once an entry.
@@ -47,6 +64,32 @@ pub trait RateLimiter: Debug + Send + 'static {
     }
 }
 
+impl RateLimiter for Box<dyn RateLimiter> {
+    fn allowance(&mut self, now: Instant) -> usize {
+        (**self).allowance(now)
+    }
+
+    fn max_batch_size(&self) -> usize {
+        (**self).max_batch_size()
+    }
+
+    fn on_issue(&mut self, entries: usize, bytes: usize, now: Instant) {
+        (**self).on_issue(entries, bytes, now);
+    }
+
+    fn on_settle(&mut self, answer: &Answer, now: Instant) {
+        (**self).on_settle(answer, now);
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        (**self).poll_timeout()
+    }
+
+    fn window(&self) -> Option<usize> {
+        (**self).window()
+    }
+}
+
 /// What became of a request, as a rate limiter needs to know it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -57,7 +100,8 @@ pub struct Answer {
     pub delivered: usize,
     /// Entries that the destination refused because they were too many.
     pub throttled: usize,
-    /// Entries that failed for any other reason: no sign of congestion.
+    /// Entries that are no sign of congestion: they failed for another reason, or were throttled in
+    /// a lane that is known to be throttled, and so say nothing about the rest of the destination.
     pub failed: usize,
     /// From issue to answer, or to giving up.
     pub latency: Duration,
