@@ -2,28 +2,118 @@
 
 use std::{
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
 use crate::{
+    destination::Lane,
     engine::Load,
     error::Error,
-    inbox::{Inbox, Waiter},
+    inbox::{Arrival, Inbox, State},
 };
+
+/// A writer that waits for room for an entry of this size in this lane.
+#[derive(Debug)]
+pub(crate) struct Waiter {
+    /// Rises from waiter to waiter.
+    ticket: u64,
+    lane: Lane,
+    size: usize,
+    waker: Waker,
+}
+
+impl Waiter {
+    pub(crate) fn waker(&self) -> &Waker {
+        &self.waker
+    }
+}
+
+/// A place in the queue for room, once there is one.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    lane: Lane,
+    size: usize,
+    ticket: Option<u64>,
+}
+
+impl Turn {
+    pub(crate) fn new(lane: Lane, size: usize) -> Self {
+        Self { lane, size, ticket: None }
+    }
+
+    /// Ready when there is room, and everybody who was first has had theirs. The room is not taken
+    /// yet: the caller does that under the same lock.
+    pub(crate) fn poll<E>(
+        &mut self,
+        state: &mut State<E>,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(), Error>> {
+        state.check_gate()?;
+        let place = self.place(state);
+        if state.has_room(self.lane, self.size, place) {
+            self.leave(state);
+            return Poll::Ready(Ok(()));
+        }
+        if let Some(waiter) = place.and_then(|place| state.waiters.get_mut(place)) {
+            waiter.waker.clone_from(context.waker());
+        } else {
+            let ticket = state.next_ticket;
+            state.next_ticket += 1;
+            let (lane, size, waker) = (self.lane, self.size, context.waker().clone());
+            state.waiters.push_back(Waiter { ticket, lane, size, waker });
+            self.ticket = Some(ticket);
+        }
+        Poll::Pending
+    }
+
+    fn place<E>(&self, state: &State<E>) -> Option<usize> {
+        let ticket = self.ticket?;
+        state.waiters.binary_search_by_key(&ticket, |waiter| waiter.ticket).ok()
+    }
+
+    /// Leaves the queue. Gives whether it stood in it: then the room may be the next one's.
+    pub(crate) fn leave<E>(&mut self, state: &mut State<E>) -> bool {
+        let place = self.place(state);
+        self.ticket = None;
+        place.and_then(|place| state.waiters.remove(place)).is_some()
+    }
+}
+
+impl<E> State<E> {
+    /// Whether an entry may come in now, ahead of the waiters from `place` on (all, for somebody
+    /// who does not wait yet: `None` puts it behind everybody).
+    ///
+    /// Who waits only for a lane of its own holds nobody up but those of the same lane.
+    #[inline]
+    pub(crate) fn has_room(&self, lane: Lane, size: usize, place: Option<usize>) -> bool {
+        self.budget.has_room(lane, size)
+            && self.waiters.iter().take(place.unwrap_or(usize::MAX)).all(|first| {
+                first.lane != lane && !self.budget.lane_has_room(first.lane, first.size)
+            })
+    }
+
+    /// The writer that comes next, if there is room for it.
+    pub(crate) fn next_waiter(&self) -> Option<Waker> {
+        let next = self
+            .waiters
+            .iter()
+            .find(|waiter| self.budget.lane_has_room(waiter.lane, waiter.size))?;
+        self.budget.has_room(next.lane, next.size).then(|| next.waker.clone())
+    }
+}
 
 /// See [`Inbox::admit`].
 pub(crate) struct Admission<'a, E> {
     inbox: &'a Inbox<E>,
     /// Taken on admission.
-    entry: Option<E>,
-    size: usize,
-    /// The place in the queue, once there is one.
-    ticket: Option<u64>,
+    arrival: Option<Arrival<E>>,
+    turn: Turn,
 }
 
 impl<'a, E> Admission<'a, E> {
-    pub(crate) fn new(inbox: &'a Inbox<E>, entry: E, size: usize) -> Self {
-        Self { inbox, entry: Some(entry), size, ticket: None }
+    pub(crate) fn new(inbox: &'a Inbox<E>, arrival: Arrival<E>) -> Self {
+        let turn = Turn::new(arrival.lane, arrival.size);
+        Self { inbox, arrival: Some(arrival), turn }
     }
 }
 
@@ -31,45 +121,21 @@ impl<'a, E> Admission<'a, E> {
 impl<E> Unpin for Admission<'_, E> {}
 
 impl<E> Future for Admission<'_, E> {
-    type Output = Result<(), Error>;
+    /// The entry's sequence.
+    type Output = Result<u64, Error>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         let mut guard = this.inbox.lock();
         let state = &mut *guard;
-        if let Err(error) = state.check_gate() {
-            return Poll::Ready(Err(error));
-        }
-        let is_next = match this.ticket {
-            None => state.waiters.is_empty(),
-            Some(ticket) => state.waiters.front().is_some_and(|first| first.ticket == ticket),
-        };
-        if !is_next || !state.budget.has_room(this.size) {
-            match this.ticket {
-                None => {
-                    let ticket = state.next_ticket;
-                    state.next_ticket += 1;
-                    let waker = context.waker().clone();
-                    state.waiters.push_back(Waiter { ticket, size: this.size, waker });
-                    this.ticket = Some(ticket);
-                }
-                Some(ticket) => {
-                    if let Ok(place) = state.waiters.binary_search_by_key(&ticket, |w| w.ticket)
-                        && let Some(waiter) = state.waiters.get_mut(place)
-                    {
-                        waiter.waker.clone_from(context.waker());
-                    }
-                }
-            }
+        if this.turn.poll(state, context)?.is_pending() {
             return Poll::Pending;
         }
-        if this.ticket.take().is_some() {
-            state.waiters.pop_front();
-        }
-        let wake_driver = match this.entry.take() {
-            Some(entry) => state.admit(entry, this.size),
+        let wake_driver = match this.arrival.take() {
+            Some(arrival) => state.admit(arrival),
             None => false, // polled again after it was ready
         };
+        let sequence = state.last_sequence();
         let next = state.next_waiter();
         drop(guard);
         if wake_driver {
@@ -78,48 +144,39 @@ impl<E> Future for Admission<'_, E> {
         if let Some(waker) = next {
             waker.wake();
         }
-        Poll::Ready(Ok(()))
+        Poll::Ready(Ok(sequence))
     }
 }
 
 impl<E> Drop for Admission<'_, E> {
     fn drop(&mut self) {
-        let Some(ticket) = self.ticket else { return };
-        let mut state = self.inbox.lock();
-        if let Ok(place) = state.waiters.binary_search_by_key(&ticket, |waiter| waiter.ticket) {
-            state.waiters.remove(place);
-        }
-        // Room may have been meant for this one.
-        let next = state.next_waiter();
-        drop(state);
-        if let Some(waker) = next {
-            waker.wake();
-        }
+        self.inbox.leave(&mut self.turn);
     }
 }
 
-/// Room for one entry, given back when it is dropped unused.
+/// Room for one entry of up to a size, given back when it is dropped unused.
 pub(crate) struct Reservation<'a, E> {
     inbox: &'a Inbox<E>,
     size: usize,
 }
 
 impl<'a, E> Reservation<'a, E> {
-    /// The room must have been taken from the budget.
+    /// The room must have been taken from the budget, for [`Lane::SHARED`].
     pub(crate) fn new(inbox: &'a Inbox<E>, size: usize) -> Self {
         Self { inbox, size }
     }
 
-    /// Admits an entry that is no larger than what was reserved.
-    pub(crate) fn admit(self, entry: E, size: usize) -> Result<(), Error> {
+    /// Admits an entry that is no larger than what was reserved. Its lane was not known when the
+    /// room was, so the lane may come to hold more than its part, by this one.
+    pub(crate) fn admit(self, arrival: Arrival<E>) -> Result<(), Error> {
         let inbox = self.inbox;
         let mut state = inbox.lock();
         if let Err(error) = state.check_gate() {
             drop(state); // before `self` locks it to give the room back
             return Err(error);
         }
-        state.budget.give_back(Load { entries: 1, bytes: self.size });
-        let wake_driver = state.admit(entry, size);
+        state.budget.give_back(Load { entries: 1, bytes: self.size }, []);
+        let wake_driver = state.admit(arrival);
         let next = state.next_waiter();
         drop(state);
         std::mem::forget(self); // its room is given back already
@@ -135,6 +192,6 @@ impl<'a, E> Reservation<'a, E> {
 
 impl<E> Drop for Reservation<'_, E> {
     fn drop(&mut self) {
-        self.inbox.give_back(Load { entries: 1, bytes: self.size });
+        self.inbox.give_back(Load { entries: 1, bytes: self.size }, &mut Vec::new());
     }
 }

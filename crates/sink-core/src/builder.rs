@@ -6,6 +6,7 @@ use tokio::{sync::mpsc, time::Instant};
 
 use crate::{
     convert::ElementConverter,
+    dead_letter::DeadLetterHandler,
     destination::{Destination, Entry as _},
     driver::Driver,
     engine::{Budget, Engine, EngineConfig},
@@ -28,6 +29,7 @@ pub struct SinkBuilder<T, D: Destination> {
     settings: Settings,
     rate_limiter: Option<Box<dyn RateLimiter>>,
     seed: Option<u64>,
+    dead_letters: Option<Arc<dyn DeadLetterHandler<D::Entry>>>,
     restored: Vec<D::Entry>,
     problems: Vec<Error>,
 }
@@ -43,6 +45,7 @@ impl<T: 'static, D: Destination> SinkBuilder<T, D> {
             settings: Settings::default(),
             rate_limiter: None,
             seed: None,
+            dead_letters: None,
             restored: Vec::new(),
             problems: Vec::new(),
         }
@@ -63,6 +66,14 @@ impl<T: 'static, D: Destination> SinkBuilder<T, D> {
     /// The seed of the retry delays' randomness. Default: from the operating system.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
+        self
+    }
+
+    /// Where rejected entries go: those that the destination will never store, and those that
+    /// passed `max_attempts` or `max_age`. Default: nowhere; the first one stops the sink with a
+    /// fatal error, and the sink keeps it.
+    pub fn dead_letters(mut self, handler: impl DeadLetterHandler<D::Entry>) -> Self {
+        self.dead_letters = Some(Arc::new(handler));
         self
     }
 
@@ -125,25 +136,30 @@ impl<T: 'static, D: Destination> SinkBuilder<T, D> {
             Box::new(AdaptiveRate::new(config.max_batch_size, requests))
         });
         let max_record_size_in_bytes = config.max_record_size_in_bytes;
-        let budget = Budget::new(config.max_buffered_requests, config.max_buffered_bytes);
-        let shared = Arc::new(Inbox::new(budget));
+        let shared = Arc::new(Inbox::new(Budget::new(&config)));
         let mut engine = Engine::new(config, limiter, self.seed.unwrap_or_else(random_seed));
+        if self.dead_letters.is_some() {
+            engine.hand_over_rejected();
+        }
+        let destination = Arc::new(self.destination);
         let now = Instant::now().into_std();
         for entry in self.restored {
-            let (size, lane) = (entry.size_bytes(), self.destination.lane(&entry));
-            shared.count_restored(size);
+            let (size, lane) = (entry.size_bytes(), destination.lane(&entry));
+            shared.count_restored(lane, size);
             engine.push(entry, size, lane, now);
         }
 
         let (commands, received) = mpsc::unbounded_channel();
+        let lanes = Arc::clone(&destination);
         let sink = Sink::new(
             Arc::clone(&shared),
             self.converter,
+            Arc::new(move |entry: &D::Entry| lanes.lane(entry)),
             commands,
             max_record_size_in_bytes,
             D::KIND,
         );
-        Ok((sink, Driver::new(engine, self.destination, shared, received)))
+        Ok((sink, Driver::new(engine, destination, shared, received, self.dead_letters)))
     }
 }
 

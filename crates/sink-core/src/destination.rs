@@ -118,6 +118,8 @@ pub(crate) struct Queued<E> {
     pub(crate) lane: Lane,
     /// How often it has been sent.
     pub(crate) attempts: u32,
+    /// Whether somebody waits for it to be settled.
+    pub(crate) tracked: bool,
     /// Never later than the true admission, so that no entry waits too long.
     pub(crate) admitted_at: std::time::Instant,
 }
@@ -182,6 +184,7 @@ impl<E: Entry> OwnedBatch<E> {
                     entry,
                     lane: Lane::SHARED,
                     attempts: 1,
+                    tracked: false,
                     admitted_at,
                 })
                 .collect(),

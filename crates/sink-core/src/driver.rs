@@ -3,7 +3,7 @@
 
 use std::{
     any::Any,
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
@@ -18,12 +18,14 @@ use tokio::{
 };
 
 use crate::{
-    destination::Destination,
+    dead_letter::{DeadLetter, DeadLetterHandler},
+    destination::{Destination, Lane},
     engine::{Engine, RequestId},
     error::{Error, ErrorKind},
-    inbox::{Closing, Inbox},
+    inbox::{Arrival, Closing, Inbox},
     outcome::Outcome,
-    rate_limit::CongestionControl,
+    rate_limit::Unlimited,
+    receipt::SettledSender,
     sink::Summary,
 };
 
@@ -33,6 +35,8 @@ pub(crate) enum Command<E> {
     Flush(oneshot::Sender<Result<(), Error>>),
     /// Show everything admitted and not settled, in order.
     Look(Look<E>),
+    /// The same, once nothing is in flight; nothing new is sent until then.
+    SettleAndLook(Look<E>),
 }
 
 /// Gets everything admitted and not settled.
@@ -53,10 +57,19 @@ pub struct Driver<D: Destination> {
     /// Whether a handle is left that could send a command.
     has_handles: bool,
     requests: JoinSet<(RequestId, Outcome)>,
+    handler: Option<Arc<dyn DeadLetterHandler<D::Entry>>>,
+    /// Rejected entries with the handler, by sequence.
+    dead_letters: JoinSet<(u64, Result<(), Error>)>,
     /// The task of each request in flight, by its slot.
     tasks: Vec<Option<(RequestId, AbortHandle)>>,
     /// Picked up and not pushed yet: a field, so that not even a panic loses them.
-    arrivals: VecDeque<(D::Entry, usize)>,
+    arrivals: VecDeque<Arrival<D::Entry>>,
+    /// Who wants to know when an entry is settled, by its sequence.
+    receipts: BTreeMap<u64, SettledSender>,
+    /// Who looks once nothing is in flight.
+    settling: Vec<Look<D::Entry>>,
+    /// Empty between steps; kept for its memory.
+    settled_lanes: Vec<(Lane, usize)>,
     /// Who waits until which sequence is settled.
     flushes: Vec<(u64, oneshot::Sender<Result<(), Error>>)>,
     started_at: Instant,
@@ -68,19 +81,25 @@ pub struct Driver<D: Destination> {
 impl<D: Destination> Driver<D> {
     pub(crate) fn new(
         engine: Engine<D::Entry>,
-        destination: D,
+        destination: Arc<D>,
         inbox: Arc<Inbox<D::Entry>>,
         commands: mpsc::UnboundedReceiver<Command<D::Entry>>,
+        handler: Option<Arc<dyn DeadLetterHandler<D::Entry>>>,
     ) -> Self {
         Self {
             engine,
-            destination: Arc::new(destination),
+            destination,
             inbox,
             commands,
             has_handles: true,
             requests: JoinSet::new(),
+            handler,
+            dead_letters: JoinSet::new(),
             tasks: Vec::new(),
             arrivals: VecDeque::new(),
+            receipts: BTreeMap::new(),
+            settling: Vec::new(),
+            settled_lanes: Vec::new(),
             flushes: Vec::new(),
             started_at: Instant::now(),
             has_ended: false,
@@ -113,6 +132,7 @@ impl<D: Destination> Driver<D> {
             tokio::select! {
                 biased;
                 Some(result) = self.requests.join_next_with_id() => self.handle_result(result),
+                Some(result) = self.dead_letters.join_next() => self.handle_dead_letter(result),
                 () = timer.as_mut(), if wake_at.is_some() => {}
                 command = self.commands.recv(), if self.has_handles => self.handle_command(command),
                 () = self.inbox.woken() => {}
@@ -124,6 +144,9 @@ impl<D: Destination> Driver<D> {
     fn step(&mut self) -> Closing {
         while let Some(result) = self.requests.try_join_next_with_id() {
             self.handle_result(result);
+        }
+        while let Some(result) = self.dead_letters.try_join_next() {
+            self.handle_dead_letter(result);
         }
         // Under load there is always an answer ready, and `select` would never come to these.
         while let Ok(command) = self.commands.try_recv() {
@@ -144,15 +167,21 @@ impl<D: Destination> Driver<D> {
                 task.abort(); // frees its connection; what it still answers finds nothing
             }
         }
-        if closing != Closing::Now {
+        if !self.settling.is_empty() && self.engine.requests_in_flight() == 0 {
+            for look in std::mem::take(&mut self.settling) {
+                look(self.engine.unsent());
+            }
+        }
+        if closing != Closing::Now && self.settling.is_empty() {
             while let Some(id) = self.engine.poll_request(now.into_std()) {
                 self.start(id);
             }
         }
+        self.hand_over_rejected();
         if let Some(error) = self.engine.fatal() {
             self.inbox.fail(error);
         }
-        self.inbox.give_back(self.engine.take_settled());
+        self.tell_settled();
         self.answer_flushes();
         self.inbox.rest(self.engine.appetite(), self.engine.stats(now.into_std()), now);
         closing
@@ -170,12 +199,28 @@ impl<D: Destination> Driver<D> {
 
     fn take_arrivals(&mut self) {
         let first_at = self.inbox.take_arrivals(&mut self.arrivals).into_std();
-        while let Some((entry, _)) = self.arrivals.front() {
-            let lane = self.destination.lane(entry);
-            if let Some((entry, size)) = self.arrivals.pop_front() {
-                self.engine.push(entry, size, lane, first_at);
+        while let Some(Arrival { entry, size, lane, receipt }) = self.arrivals.pop_front() {
+            match receipt {
+                None => self.engine.push(entry, size, lane, first_at),
+                Some(receipt) => {
+                    let sequence = self.engine.push_tracked(entry, size, lane, first_at);
+                    self.receipts.insert(sequence, receipt);
+                    sequence
+                }
+            };
+        }
+    }
+
+    /// Gives the room of what was settled back, and tells whoever waits for it.
+    fn tell_settled(&mut self) {
+        for (sequence, how) in self.engine.take_settled_tracked() {
+            if let Some(receipt) = self.receipts.remove(&sequence) {
+                let _gone = receipt.send(how); // whoever asked may have gone
             }
         }
+        let settled = self.engine.take_settled(&mut self.settled_lanes);
+        self.inbox.note_settled_up_to(self.engine.settled_up_to());
+        self.inbox.give_back(settled, &mut self.settled_lanes);
     }
 
     /// Builds a request and spawns its sending.
@@ -187,7 +232,7 @@ impl<D: Destination> Driver<D> {
         let request = match built {
             Ok(request) => request,
             Err(panic) => {
-                let error = panicked(D::KIND, "build_request", &*panic);
+                let error = panicked(D::KIND, "build_request", "connector", &*panic);
                 let now = Instant::now().into_std();
                 return self.engine.handle_outcome(id, Outcome::Fatal(error), now);
             }
@@ -217,7 +262,9 @@ impl<D: Destination> Driver<D> {
                 // Not there: it was given up and aborted.
                 let Some(&(id, _)) = self.tasks.iter().flatten().find(of_this) else { return };
                 match error.try_into_panic() {
-                    Ok(panic) => (id, Outcome::Fatal(panicked(D::KIND, "send", &*panic))),
+                    Ok(panic) => {
+                        (id, Outcome::Fatal(panicked(D::KIND, "send", "connector", &*panic)))
+                    }
                     // Nobody but the runtime's shutdown cancels a request that was not given up.
                     Err(_) => return,
                 }
@@ -232,6 +279,50 @@ impl<D: Destination> Driver<D> {
         self.engine.handle_outcome(id, outcome, Instant::now().into_std());
     }
 
+    /// Gives rejected entries to the dead-letter handler.
+    fn hand_over_rejected(&mut self) {
+        let Some(handler) = &self.handler else { return };
+        while self.dead_letters.len() < MOST_DEAD_LETTERS
+            && let Some(sequence) = self.engine.poll_rejected()
+            && let Some(rejected) = self.engine.rejected_entry(sequence)
+        {
+            let letter = DeadLetter {
+                kind: D::KIND,
+                entry: rejected.entry,
+                sequence,
+                attempts: rejected.attempts,
+                age: Instant::now().into_std().saturating_duration_since(rejected.admitted_at),
+                reason: rejected.reason,
+            };
+            // The user's code: a panic must stop the sink with an error, not the task without one.
+            match catch_unwind(AssertUnwindSafe(|| handler.handle(&letter))) {
+                Err(panic) => {
+                    let error = panicked(D::KIND, "dead_letter", "dead-letter handler", &*panic);
+                    return self.engine.handle_dead_letter(sequence, Err(error));
+                }
+                Ok(handled) => {
+                    self.dead_letters.spawn(async move {
+                        let result = handled.await.map_err(|error| not_put_away(sequence, error));
+                        (sequence, result)
+                    });
+                }
+            }
+        }
+    }
+
+    fn handle_dead_letter(&mut self, result: Result<(u64, Result<(), Error>), JoinError>) {
+        match result {
+            Ok((sequence, answer)) => self.engine.handle_dead_letter(sequence, answer),
+            Err(error) => {
+                // Nobody but the runtime's shutdown cancels a handler.
+                if let Ok(panic) = error.try_into_panic() {
+                    let part = "dead-letter handler";
+                    self.engine.stop(panicked(D::KIND, "dead_letter", part, &*panic));
+                }
+            }
+        }
+    }
+
     fn handle_command(&mut self, command: Option<Command<D::Entry>>) {
         match command {
             Some(Command::Flush(done)) => {
@@ -242,6 +333,7 @@ impl<D: Destination> Driver<D> {
                 self.take_arrivals();
                 look(self.engine.unsent());
             }
+            Some(Command::SettleAndLook(look)) => self.settling.push(look),
             None => {
                 self.has_handles = false;
                 let unsent = self.engine.unsettled().entries;
@@ -284,6 +376,8 @@ impl<D: Destination> Drop for Driver<D> {
     /// an unwinding panic, or because its runtime went away.
     fn drop(&mut self) {
         self.requests.abort_all();
+        // What they have put away they have put away; the entries are kept all the same.
+        self.dead_letters.abort_all();
         let closing = self.inbox.closing();
         if let Some(error) = self.engine.fatal() {
             self.inbox.fail(error);
@@ -299,9 +393,9 @@ impl<D: Destination> Drop for Driver<D> {
             elapsed: self.started_at.elapsed(),
             mean_batch_fill: counters.mean_batch_fill(config.max_batch_size),
         };
-        let nothing = Engine::new(config.clone(), Box::new(CongestionControl::new(1, 1)), 0);
+        let nothing = Engine::new(config.clone(), Box::new(Unlimited), 0);
         let mut unsent = std::mem::replace(&mut self.engine, nothing).into_unsent();
-        unsent.extend(self.arrivals.drain(..).map(|(entry, _)| entry));
+        unsent.extend(self.arrivals.drain(..).map(|arrival| arrival.entry));
         let unsent = self.inbox.deposit(unsent, summary);
         // Whoever said "now" asked for what is left, and gets it.
         if unsent > 0 && closing != Closing::Now {
@@ -313,6 +407,19 @@ impl<D: Destination> Drop for Driver<D> {
         }
         self.inbox.announce_end();
     }
+}
+
+/// Dead letters that are with the handler at once, at most: a destination that rejects everything
+/// must not start a million futures.
+const MOST_DEAD_LETTERS: usize = 64;
+
+/// A dead letter that could be put nowhere stops the sink, which keeps it.
+fn not_put_away(sequence: u64, error: Box<dyn std::error::Error + Send + Sync>) -> Error {
+    let message = format!(
+        "the dead-letter handler failed for entry {sequence}: {error}; it is kept, with all that is \
+         unsent"
+    );
+    Error::new(ErrorKind::Fatal, "dead_letter", message).with_source(error)
 }
 
 /// Warns of failing requests once for each of the destination's codes, and again while they go on
@@ -343,12 +450,20 @@ impl Warnings {
                 }
             }
             Outcome::Fatal(error) => tracing::error!(kind, %error, "request failed for good"),
-            Outcome::Delivered | Outcome::PerEntry(_) | Outcome::RejectAll(_) => {}
+            Outcome::Delivered
+            | Outcome::PerEntry(_)
+            | Outcome::RejectAll(_)
+            | Outcome::Bisect(_) => {}
         }
     }
 }
 
-fn panicked(kind: &'static str, piece: &'static str, panic: &(dyn Any + Send)) -> Error {
+fn panicked(
+    kind: &'static str,
+    operation: &'static str,
+    part: &str,
+    panic: &(dyn Any + Send),
+) -> Error {
     let message = panic
         .downcast_ref::<&str>()
         .copied()
@@ -356,8 +471,8 @@ fn panicked(kind: &'static str, piece: &'static str, panic: &(dyn Any + Send)) -
         .unwrap_or("no message");
     Error::new(
         ErrorKind::Fatal,
-        piece,
-        format!("the connector panicked ({message}); its entries are kept"),
+        operation,
+        format!("the {part} panicked ({message}); its entries are kept"),
     )
     .with_context("destination", kind)
 }

@@ -6,6 +6,7 @@
 
 use std::{
     collections::VecDeque,
+    fmt,
     sync::{Mutex, MutexGuard, PoisonError},
     task::Waker,
 };
@@ -16,11 +17,28 @@ use tokio::{
 };
 
 use crate::{
-    admission::{Admission, Reservation},
+    admission::{Admission, Reservation, Turn, Waiter},
+    destination::Lane,
     engine::{Budget, Load, Stats},
     error::{Error, ErrorKind},
+    receipt::SettledSender,
     sink::Summary,
 };
+
+/// An entry that is admitted and that the driver has not picked up.
+pub(crate) struct Arrival<E> {
+    pub(crate) entry: E,
+    pub(crate) size: usize,
+    pub(crate) lane: Lane,
+    /// Who wants to know when it is settled.
+    pub(crate) receipt: Option<SettledSender>,
+}
+
+impl<E> fmt::Debug for Arrival<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Arrival").field("size", &self.size).finish_non_exhaustive()
+    }
+}
 
 #[derive(Debug)]
 pub(crate) struct Inbox<E> {
@@ -29,13 +47,17 @@ pub(crate) struct Inbox<E> {
     wake: Notify,
     /// Turns true when the driver has ended and left what remains.
     ended: watch::Sender<bool>,
+    /// Every sequence up to this one is settled.
+    settled_up_to: watch::Sender<u64>,
 }
 
 #[derive(Debug)]
 pub(crate) struct State<E> {
-    /// Entries that the driver has not picked up, with their sizes.
-    arrived: VecDeque<(E, usize)>,
+    /// Entries that the driver has not picked up.
+    arrived: VecDeque<Arrival<E>>,
     arrived_bytes: usize,
+    /// Of the last entry that was admitted.
+    last_sequence: u64,
     /// When the first of them arrived: one clock read a batch, not an entry. Taking it for all of
     /// them is early, never late.
     first_at: Instant,
@@ -53,15 +75,6 @@ pub(crate) struct State<E> {
     /// What the driver left when it ended.
     remains: Vec<E>,
     summary: Option<Summary>,
-}
-
-/// A writer that waits for room for an entry of this size.
-#[derive(Debug)]
-pub(crate) struct Waiter {
-    /// Rises from waiter to waiter.
-    pub(crate) ticket: u64,
-    pub(crate) size: usize,
-    pub(crate) waker: Waker,
 }
 
 /// When the driver is to end.
@@ -87,6 +100,7 @@ impl<E> Inbox<E> {
             state: Mutex::new(State {
                 arrived: VecDeque::new(),
                 arrived_bytes: 0,
+                last_sequence: 0,
                 first_at: Instant::now(),
                 wake_at: Load { entries: 1, bytes: usize::MAX },
                 budget,
@@ -100,6 +114,7 @@ impl<E> Inbox<E> {
             }),
             wake: Notify::new(),
             ended: watch::Sender::new(false),
+            settled_up_to: watch::Sender::new(0),
         }
     }
 
@@ -111,42 +126,53 @@ impl<E> Inbox<E> {
 
     // ---------------------------------------------------------------------------- producers
 
-    /// Admits an entry if nobody waits and there is room.
+    /// Admits an entry if there is room and nobody who waits was first. Gives its sequence.
     #[inline]
-    pub(crate) fn try_admit(&self, entry: E, size: usize) -> Result<(), Refused<E>> {
+    pub(crate) fn try_admit(&self, arrival: Arrival<E>) -> Result<u64, Refused<Arrival<E>>> {
         let mut state = self.lock();
         if let Err(error) = state.check_gate() {
-            return Err(Refused::Gate(entry, error));
+            return Err(Refused::Gate(arrival, error));
         }
-        if !state.waiters.is_empty() || !state.budget.has_room(size) {
-            return Err(Refused::Full(entry));
+        if !state.has_room(arrival.lane, arrival.size, None) {
+            return Err(Refused::Full(arrival));
         }
-        let wake = state.admit(entry, size);
+        let wake = state.admit(arrival);
+        let sequence = state.last_sequence;
         drop(state);
         if wake {
             self.wake.notify_one();
         }
-        Ok(())
+        Ok(sequence)
     }
 
     /// Waits for room and admits the entry.
     ///
     /// Dropped before it is ready, it has not admitted its entry; there is no await after that.
-    pub(crate) fn admit(&self, entry: E, size: usize) -> Admission<'_, E> {
-        Admission::new(self, entry, size)
+    pub(crate) fn admit(&self, arrival: Arrival<E>) -> Admission<'_, E> {
+        Admission::new(self, arrival)
     }
 
-    /// Holds room for one entry of up to `size` bytes, if nobody waits and there is so much.
+    /// Holds room for one entry of up to `size` bytes, if there is so much and nobody was first.
     pub(crate) fn reserve(&self, size: usize) -> Result<Reservation<'_, E>, Refused<()>> {
         let mut state = self.lock();
         if let Err(error) = state.check_gate() {
             return Err(Refused::Gate((), error));
         }
-        if !state.waiters.is_empty() || !state.budget.has_room(size) {
+        if !state.has_room(Lane::SHARED, size, None) {
             return Err(Refused::Full(()));
         }
-        state.budget.take(size);
+        state.budget.take(Lane::SHARED, size);
         Ok(Reservation::new(self, size))
+    }
+
+    /// Takes somebody who gives up out of the queue, and lets the next one have the room.
+    pub(crate) fn leave(&self, turn: &mut Turn) {
+        let mut state = self.lock();
+        let next = if turn.leave(&mut state) { state.next_waiter() } else { None };
+        drop(state);
+        if let Some(waker) = next {
+            waker.wake();
+        }
     }
 
     /// Refuses new entries from now on, and tells the driver when to end.
@@ -166,7 +192,7 @@ impl<E> Inbox<E> {
     }
 
     fn wake_everybody(&self, state: MutexGuard<'_, State<E>>) {
-        let waiters: Vec<_> = state.waiters.iter().map(|waiter| waiter.waker.clone()).collect();
+        let waiters: Vec<_> = state.waiters.iter().map(|waiter| waiter.waker().clone()).collect();
         drop(state);
         waiters.into_iter().for_each(Waker::wake);
         self.wake.notify_one();
@@ -223,12 +249,14 @@ impl<E> Inbox<E> {
     // ---------------------------------------------------------------------------- driver
 
     /// Counts a restored entry, even beyond the budget.
-    pub(crate) fn count_restored(&self, size: usize) {
-        self.lock().budget.take(size);
+    pub(crate) fn count_restored(&self, lane: Lane, size: usize) {
+        let mut state = self.lock();
+        state.budget.take(lane, size);
+        state.last_sequence += 1;
     }
 
     /// Swaps what has arrived into the empty `arrivals` and says when the first of it did.
-    pub(crate) fn take_arrivals(&self, arrivals: &mut VecDeque<(E, usize)>) -> Instant {
+    pub(crate) fn take_arrivals(&self, arrivals: &mut VecDeque<Arrival<E>>) -> Instant {
         debug_assert!(arrivals.is_empty(), "arrivals would be overtaken");
         let mut state = self.lock();
         std::mem::swap(&mut state.arrived, arrivals);
@@ -236,17 +264,28 @@ impl<E> Inbox<E> {
         state.first_at
     }
 
-    /// Gives room back and lets the next writer have it.
-    pub(crate) fn give_back(&self, settled: Load) {
+    /// Gives room back, of which `lanes` tells the lanes' part, and lets the next writer have it.
+    pub(crate) fn give_back(&self, settled: Load, lanes: &mut Vec<(Lane, usize)>) {
         if settled != Load::default() {
             let mut state = self.lock();
-            state.budget.give_back(settled);
+            state.budget.give_back(settled, lanes.drain(..));
             let next = state.next_waiter();
             drop(state);
             if let Some(waker) = next {
                 waker.wake();
             }
         }
+    }
+
+    /// Tells everybody how far everything is settled.
+    pub(crate) fn note_settled_up_to(&self, sequence: u64) {
+        self.settled_up_to
+            .send_if_modified(|current| std::mem::replace(current, sequence) != sequence);
+    }
+
+    /// How far everything is settled.
+    pub(crate) fn settled_up_to(&self) -> watch::Receiver<u64> {
+        self.settled_up_to.subscribe()
     }
 
     /// Says when the driver wants to be woken for new entries, and leaves its stats.
@@ -281,7 +320,7 @@ impl<E> Inbox<E> {
         let mut state = self.lock();
         let state = &mut *state;
         state.remains = unsent;
-        state.remains.extend(state.arrived.drain(..).map(|(entry, _)| entry));
+        state.remains.extend(state.arrived.drain(..).map(|arrival| arrival.entry));
         state.arrived_bytes = 0;
         state.summary = Some(summary);
         state.remains.len()
@@ -304,13 +343,14 @@ impl<E> State<E> {
 
     /// Takes an entry in; gives whether the driver is to be woken.
     #[inline]
-    pub(crate) fn admit(&mut self, entry: E, size: usize) -> bool {
-        self.budget.take(size);
+    pub(crate) fn admit(&mut self, arrival: Arrival<E>) -> bool {
+        self.budget.take(arrival.lane, arrival.size);
         if self.arrived.is_empty() {
             self.first_at = Instant::now();
         }
-        self.arrived.push_back((entry, size));
-        self.arrived_bytes += size;
+        self.last_sequence += 1;
+        self.arrived_bytes += arrival.size;
+        self.arrived.push_back(arrival);
         let wake = self.is_enough();
         if wake {
             // Once is enough until the driver rests again.
@@ -319,14 +359,13 @@ impl<E> State<E> {
         wake
     }
 
+    /// Of the last entry that was admitted, restored ones included.
+    pub(crate) fn last_sequence(&self) -> u64 {
+        self.last_sequence
+    }
+
     #[inline]
     fn is_enough(&self) -> bool {
         self.arrived.len() >= self.wake_at.entries || self.arrived_bytes >= self.wake_at.bytes
-    }
-
-    /// The writer that waits longest, if there is room for it.
-    pub(crate) fn next_waiter(&self) -> Option<Waker> {
-        let first = self.waiters.front()?;
-        self.budget.has_room(first.size).then(|| first.waker.clone())
     }
 }

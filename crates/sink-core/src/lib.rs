@@ -101,9 +101,13 @@ mod driver;
 pub mod engine;
 mod error;
 #[cfg(feature = "tokio")]
+mod futures_sink;
+#[cfg(feature = "tokio")]
 mod inbox;
 mod outcome;
 pub mod rate_limit;
+#[cfg(feature = "tokio")]
+mod receipt;
 mod settings;
 #[cfg(feature = "tokio")]
 mod sink;
@@ -115,15 +119,17 @@ pub use self::{
     builder::{Pair, SinkBuilder},
     dead_letter::{DeadLetter, DeadLetterFuture, DeadLetterHandler},
     driver::Driver,
+    futures_sink::FuturesSink,
+    receipt::Receipt,
     sink::{Closed, Sink, Summary, TryWriteError},
-    snapshot::{Snapshot, SnapshotEntry},
+    snapshot::{Snapshot, SnapshotEntry, SnapshotMode},
 };
 pub use self::{
     convert::{ConvertError, ElementConverter},
     destination::{Batch, Destination, Entry, Lane, Limits, OwnedBatch},
     engine::{Counters, EngineConfig, Load, Stats},
     error::{Error, ErrorKind},
-    outcome::{Cause, Outcome, Reason, Verdict, Verdicts},
+    outcome::{Cause, Outcome, Reason, Settled, Verdict, Verdicts},
     rate_limit::{
         AdaptiveRate, Aimd, CongestionControl, Fixed, RateLimiter, TokenBucket, Unlimited,
     },

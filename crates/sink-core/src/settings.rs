@@ -85,6 +85,14 @@ pub struct Settings {
     /// Where the doubling ends. Default: 10 s.
     #[cfg_attr(feature = "serde", serde(with = "duration"))]
     pub retry_max_delay: Option<Duration>,
+    /// How often an entry is sent, at most; after that it is rejected: given to the dead-letter
+    /// handler, or, without one, the sink stops and keeps it. Default: no limit, because the
+    /// destination will be back.
+    pub max_attempts: Option<u32>,
+    /// An entry that is older than this when an attempt fails is rejected, as with `max_attempts`.
+    /// Each entry is sent once at least, however long it waited for that. Default: no limit.
+    #[cfg_attr(feature = "serde", serde(with = "duration"))]
+    pub max_age: Option<Duration>,
 }
 
 /// No delay or timeout may be longer: sums of times must never overflow.
@@ -123,6 +131,8 @@ impl Settings {
                 initial: self.retry_initial_delay.unwrap_or(Duration::from_millis(100)),
                 max: self.retry_max_delay.unwrap_or(Duration::from_secs(10)),
             },
+            max_attempts: self.max_attempts,
+            max_age: self.max_age,
         };
 
         problems.at_most("max_batch_size", config.max_batch_size, limits.max_batch_size);
@@ -143,6 +153,12 @@ impl Settings {
         problems.duration("request_timeout", config.request_timeout);
         problems.duration("retry_initial_delay", config.retry_delay.initial);
         problems.duration("retry_max_delay", config.retry_delay.max);
+        if config.max_attempts == Some(0) {
+            problems.0.push("max_attempts is 0: it must be at least 1".to_owned());
+        }
+        if let Some(max_age) = config.max_age {
+            problems.duration("max_age", max_age);
+        }
 
         problems.ordered(
             ("max_record_size_in_bytes", config.max_record_size_in_bytes),
@@ -339,6 +355,8 @@ mod tests {
             request_timeout: Some(Duration::ZERO),
             retry_initial_delay: Some(Duration::ZERO),
             retry_max_delay: Some(Duration::ZERO),
+            max_attempts: Some(0),
+            max_age: Some(Duration::ZERO),
             ..Settings::default()
         });
         for setting in [
@@ -352,6 +370,8 @@ mod tests {
             "request_timeout is 0ns",
             "retry_initial_delay is 0ns",
             "retry_max_delay is 0ns",
+            "max_attempts is 0",
+            "max_age is 0ns",
         ] {
             assert!(message.contains(setting), "{setting} is missing in: {message}");
         }

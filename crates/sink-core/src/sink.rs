@@ -1,18 +1,20 @@
 //! The handle: what a program writes to.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, future::poll_fn, pin::pin, sync::Arc, time::Duration};
 
-use tokio::sync::{mpsc, oneshot};
+use futures_core::Stream;
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
     builder::SinkBuilder,
     convert::ElementConverter,
-    destination::{Destination, Entry},
+    destination::{Destination, Entry, Lane},
     driver::Command,
     engine::{Counters, Stats},
     error::{Error, ErrorKind},
-    inbox::{Closing, Inbox, Refused},
-    snapshot::Snapshot,
+    inbox::{Arrival, Closing, Inbox, Refused},
+    receipt::Receipt,
+    snapshot::{Snapshot, SnapshotMode},
 };
 
 /// A sink: takes elements and delivers each at least once.
@@ -22,13 +24,17 @@ use crate::{
 /// without it, what is held is still sent as long as the runtime lives, and an error is logged,
 /// because nobody waits for it.
 pub struct Sink<T, E: Entry> {
-    shared: Arc<Inbox<E>>,
+    pub(crate) shared: Arc<Inbox<E>>,
     converter: Arc<dyn ElementConverter<T, Entry = E>>,
+    lane_of: Arc<LaneOf<E>>,
     /// Its closing tells the driver that the last clone is gone.
     commands: mpsc::UnboundedSender<Command<E>>,
-    max_record_size_in_bytes: usize,
+    pub(crate) max_record_size_in_bytes: usize,
     kind: &'static str,
 }
+
+/// [`Destination::lane`], whatever the destination is.
+type LaneOf<E> = dyn Fn(&E) -> Lane + Send + Sync;
 
 /// What a sink did from start to end.
 #[derive(Debug, Clone, PartialEq)]
@@ -97,11 +103,12 @@ impl<T: 'static, E: Entry> Sink<T, E> {
     pub(crate) fn new(
         shared: Arc<Inbox<E>>,
         converter: Arc<dyn ElementConverter<T, Entry = E>>,
+        lane_of: Arc<LaneOf<E>>,
         commands: mpsc::UnboundedSender<Command<E>>,
         max_record_size_in_bytes: usize,
         kind: &'static str,
     ) -> Self {
-        Self { shared, converter, commands, max_record_size_in_bytes, kind }
+        Self { shared, converter, lane_of, commands, max_record_size_in_bytes, kind }
     }
 
     /// Converts an element and admits it. Waits only while the buffer is full.
@@ -119,18 +126,73 @@ impl<T: 'static, E: Entry> Sink<T, E> {
     /// Waits for room only. A future that is dropped before it is ready has not admitted its
     /// element; the element is dropped with it. To keep it, use [`try_write`](Self::try_write).
     pub async fn write(&self, element: T) -> Result<(), Error> {
-        let (entry, size) = self.convert(element)?;
-        match self.shared.try_admit(entry, size) {
-            Ok(()) => Ok(()),
+        let arrival = self.convert(element)?;
+        self.admit(arrival).await.map(drop)
+    }
+
+    /// Like [`write`](Self::write), and gives a [`Receipt`], which resolves when the element is
+    /// settled: delivered, or safe with the dead-letter handler.
+    ///
+    /// For a source that commits positions in order, [`delivered_up_to`](Self::delivered_up_to)
+    /// costs less: one number for all elements.
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](Self::write).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`write`](Self::write).
+    pub async fn write_tracked(&self, element: T) -> Result<Receipt, Error> {
+        let mut arrival = self.convert(element)?;
+        let (sender, settled) = oneshot::channel();
+        arrival.receipt = Some(sender);
+        let sequence = self.admit(arrival).await?;
+        Ok(Receipt::new(sequence, settled, Arc::clone(&self.shared)))
+    }
+
+    #[inline]
+    async fn admit(&self, arrival: Arrival<E>) -> Result<u64, Error> {
+        match self.shared.try_admit(arrival) {
+            Ok(sequence) => Ok(sequence),
             Err(Refused::Gate(_, error)) => Err(error),
-            Err(Refused::Full(entry)) => self.shared.admit(entry, size).await,
+            Err(Refused::Full(arrival)) => self.shared.admit(arrival).await,
         }
+    }
+
+    /// Writes every element of a stream, in its order, then flushes: everything is delivered when
+    /// it ends well. Gives how many elements there were. The sink stays open.
+    ///
+    /// # Errors
+    ///
+    /// The first element that cannot be written ends it, with its position in the stream (from 1);
+    /// as [`write`](Self::write) and [`flush`](Self::flush). What was written before it is in the
+    /// sink, and is still delivered.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves what was written in the sink. At most one element was taken from
+    /// the stream and not admitted: the one that waited for room.
+    pub async fn run(&self, stream: impl Stream<Item = T>) -> Result<u64, Error> {
+        let mut stream = pin!(stream);
+        let mut written = 0_u64;
+        while let Some(element) = poll_fn(|context| stream.as_mut().poll_next(context)).await {
+            written += 1;
+            self.write(element)
+                .await
+                .map_err(|error| error.with_context("element", written.to_string()))?;
+        }
+        self.flush().await?;
+        Ok(written)
     }
 
     /// Like [`write`](Self::write), but gives the element back instead of waiting.
     ///
     /// An element's size is known only after its conversion, which cannot be undone: so this
     /// needs room for a record of `max_record_size_in_bytes`, whatever the element's own size.
+    ///
+    /// Nor is its lane known before: `try_write` keeps to the bound of the sink, not to the part of
+    /// it that one throttled lane may hold.
     ///
     /// # Errors
     ///
@@ -142,12 +204,12 @@ impl<T: 'static, E: Entry> Sink<T, E> {
             Err(Refused::Full(())) => return Err(TryWriteError::Full(element)),
             Err(Refused::Gate((), error)) => return Err(TryWriteError::Stopped(element, error)),
         };
-        let (entry, size) = self.convert(element).map_err(TryWriteError::Refused)?;
-        room.admit(entry, size).map_err(TryWriteError::Refused)
+        let arrival = self.convert(element).map_err(TryWriteError::Refused)?;
+        room.admit(arrival).map_err(TryWriteError::Refused)
     }
 
     #[inline]
-    fn convert(&self, element: T) -> Result<(E, usize), Error> {
+    pub(crate) fn convert(&self, element: T) -> Result<Arrival<E>, Error> {
         let entry = self.converter.convert(element).map_err(|error| {
             Error::new(ErrorKind::Convert, "write", error.to_string()).with_source(error)
         })?;
@@ -159,7 +221,8 @@ impl<T: 'static, E: Entry> Sink<T, E> {
             );
             return Err(Error::new(ErrorKind::TooLarge, "write", message));
         }
-        Ok((entry, size))
+        let lane = (self.lane_of)(&entry);
+        Ok(Arrival { entry, size, lane, receipt: None })
     }
 
     /// Sends everything admitted before the call without waiting for requests to fill, and waits
@@ -263,12 +326,29 @@ impl<T: 'static, E: Entry> Sink<T, E> {
     where
         E: Clone,
     {
+        self.snapshot_with(SnapshotMode::Now).await
+    }
+
+    /// Like [`snapshot`](Self::snapshot), in this mode.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`snapshot`](Self::snapshot). With [`SnapshotMode::Settle`], the sink goes on waiting
+    /// for what is in flight.
+    pub async fn snapshot_with(&self, mode: SnapshotMode) -> Snapshot<E>
+    where
+        E: Clone,
+    {
         let (done, wait) = oneshot::channel();
         let look = Box::new(move |unsent: Vec<&E>| {
             // The caller may have gone: then nobody needs the copy.
             let _gone = done.send(unsent.into_iter().cloned().collect::<Vec<_>>());
         });
-        let entries = if self.commands.send(Command::Look(look)).is_ok()
+        let command = match mode {
+            SnapshotMode::Now => Command::Look(look),
+            SnapshotMode::Settle => Command::SettleAndLook(look),
+        };
+        let entries = if self.commands.send(command).is_ok()
             && let Ok(entries) = wait.await
         {
             entries
@@ -277,6 +357,17 @@ impl<T: 'static, E: Entry> Sink<T, E> {
             self.shared.with_remains(<[E]>::to_vec)
         };
         Snapshot::new(self.kind, entries)
+    }
+
+    /// The highest sequence up to which everything is settled, from 1 without a gap: what a source
+    /// may commit (a Kafka offset, a position in a file) **without draining the sink**.
+    ///
+    /// Sequences count what was admitted, from 1, in the order of admission;
+    /// [`write_tracked`](Self::write_tracked) tells an element's own. Restored entries come first.
+    /// Settled is what is delivered, and what is rejected and safe with the dead-letter handler.
+    /// Changes once a step of the driver, not with each entry.
+    pub fn delivered_up_to(&self) -> watch::Receiver<u64> {
+        self.shared.settled_up_to()
     }
 
     /// What the sink has done and holds now, as of its driver's last step.
@@ -295,6 +386,7 @@ impl<T, E: Entry> Clone for Sink<T, E> {
         Self {
             shared: Arc::clone(&self.shared),
             converter: Arc::clone(&self.converter),
+            lane_of: Arc::clone(&self.lane_of),
             commands: self.commands.clone(),
             max_record_size_in_bytes: self.max_record_size_in_bytes,
             kind: self.kind,

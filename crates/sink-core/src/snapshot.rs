@@ -17,6 +17,18 @@ pub trait SnapshotEntry: Entry + Sized {
     fn decode(bytes: &[u8]) -> Result<Self, String>;
 }
 
+/// When a snapshot is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum SnapshotMode {
+    /// At once, with what is in flight. The default.
+    #[default]
+    Now,
+    /// Once nothing is in flight, at the latest after `request_timeout`; nothing new is sent until
+    /// then. Restoring it stores nothing twice, but for requests that were never answered.
+    Settle,
+}
+
 /// The entries that a sink had admitted and not delivered at one instant, in admission order, those
 /// in flight included.
 ///

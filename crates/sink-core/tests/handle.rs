@@ -8,7 +8,9 @@ mod common;
 
 use std::{future::Future, pin::pin, task::Poll, time::Duration};
 
-use common::{Item, convert, denied, ids, panicking_sink, scripted, settings, sink, unavailable};
+use common::{
+    Item, Meanwhile, convert, denied, ids, panicking_sink, scripted, settings, sink, unavailable,
+};
 use sink_core::{ErrorKind, Outcome, Settings, Sink, TryWriteError};
 
 /// Polls a future once.
@@ -313,18 +315,26 @@ async fn a_fatal_answer_reaches_every_caller_and_keeps_every_entry() {
 
 #[tokio::test(start_paused = true)]
 async fn a_connector_that_panics_stops_the_sink_and_loses_nothing() {
-    for piece in ["build_request", "send", "lane"] {
+    for piece in ["build_request", "send"] {
         let (sink, _requests) = panicking_sink(piece);
         for id in 1..=4 {
             sink.write(id).await.unwrap();
         }
         let error = sink.close().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Fatal, "{piece}");
-        if piece != "lane" {
-            assert!(error.to_string().contains(&format!("told to panic in {piece}")), "{error}");
-        }
+        assert!(error.to_string().contains(&format!("told to panic in {piece}")), "{error}");
         assert_eq!(ids(&sink.into_unsent().await), [1, 2, 3, 4], "{piece}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connector_that_panics_over_an_entry_has_not_admitted_it() {
+    let (sink, _requests) = panicking_sink("lane");
+    let writer = sink.clone();
+    let ended = tokio::spawn(async move { writer.write(1).await }).await;
+    assert!(ended.unwrap_err().is_panic(), "whoever wrote it hears of it");
+    assert_eq!(sink.stats().counters.admitted.entries, 0);
+    sink.close().await.unwrap();
 }
 
 #[test]
@@ -481,18 +491,20 @@ async fn wrong_settings_are_refused_all_at_once() {
 #[tokio::test(start_paused = true)]
 async fn an_entry_that_comes_while_the_driver_is_busy_wakes_it_again() {
     let (destination, mut requests) = scripted();
-    let sink_cell = std::sync::Arc::new(std::sync::OnceLock::<common::TestSink>::new());
-    let sink_in_driver = std::sync::Arc::clone(&sink_cell);
-    // The driver was woken for the first entry, so another writer does not wake it.
-    let meanwhile = move || {
-        for id in 2..=4 {
-            sink_in_driver.get().unwrap().try_write(id).unwrap();
-        }
-    };
-    *destination.meanwhile.lock().unwrap() = Some(Box::new(meanwhile));
-    let sink = Sink::builder(convert, destination).settings(settings()).build().unwrap();
-    sink_cell.set(sink.clone()).unwrap();
+    let meanwhile = Meanwhile::default();
+    let sink = Sink::builder(convert, destination)
+        .settings(settings())
+        .rate_limiter(meanwhile.clone())
+        .build()
+        .unwrap();
     tokio::task::yield_now().await; // the driver waits
+    // The driver was woken for the first entry, so another writer does not wake it.
+    let other = sink.clone();
+    meanwhile.set(move || {
+        for id in 2..=4 {
+            other.try_write(id).unwrap();
+        }
+    });
     let start = tokio::time::Instant::now();
     sink.write(1).await.unwrap();
     assert_eq!(requests.recv().await.unwrap().ids, [1, 2, 3, 4]);

@@ -1,104 +1,90 @@
 //! The entries that are not in flight: what came new, and what waits to be sent again.
 
 use std::{
-    cmp::Reverse,
-    collections::{BinaryHeap, HashMap, VecDeque, binary_heap::PeekMut, hash_map},
-    hash::{BuildHasherDefault, Hasher},
+    collections::{BTreeMap, VecDeque},
     time::Instant,
 };
 
-use super::load::Load;
-use crate::destination::{Lane, Queued};
+use super::{lanes::Lanes, load::Load};
+use crate::{
+    destination::{Lane, Queued},
+    rate_limit::pace::Pace,
+    settings::Ordering,
+};
 
-/// Entries not in flight, in three places:
+/// Entries not in flight:
 ///
 /// ```text
-/// push ─► fresh ──────────────────────────────┐
-///           │ its lane is paused              ├─► cut: always the lowest sequence first
-///           ▼                                 │
-/// failed ─► waiting groups ─ delay passed ─► released groups
+/// push ─► fresh ──────────────────────────────────────────┐
+///           │ its lane is held                            │
+///           ▼                                             ├─► cut: the lowest sequence first
+///         lane ─ at its pace, or one after another ─┐     │
+///           ▲                                       ├─► ready
+/// failed ───┴─► waiting ─ delay has passed ─────────┘     │
+/// refused as a whole ─► halves ───────────────────────────┘   each half goes alone
 /// ```
 ///
-/// `fresh` is one queue for all lanes, so a lane costs nothing as long as nothing goes wrong in it.
-/// A *group* is a run of entries that wait for the same moment: those of one answer that failed
-/// alike, or all those of a paused lane.
+/// `fresh` is one queue for all lanes, so a lane costs nothing as long as nothing goes wrong in it
+/// and no order is asked for. What may be sent never has an entry of a lane that must wait.
 #[derive(Debug)]
 pub(super) struct Buffer<E> {
-    /// In admission order. Neither here nor in a released group is an entry of a paused lane.
+    ordering: Ordering,
+    /// In admission order.
     fresh: VecDeque<Queued<E>>,
-    groups: Vec<Option<Group<E>>>,
-    free_groups: Vec<usize>,
-    /// When each waiting group is released. May name a group that has moved on; see
-    /// [`Buffer::due_group`].
-    waiting: BinaryHeap<Reverse<(Instant, usize)>>,
-    /// The lowest sequence of each released group. Exact.
-    released: BinaryHeap<Reverse<(u64, usize)>>,
-    /// The group of each paused lane; other lanes are not here, so short-lived lanes leave nothing.
-    paused: HashMap<Lane, usize, BuildHasherDefault<LaneHasher>>,
-    /// What may be cut into a request: fresh and released.
+    /// What was held back and may be sent now.
+    ready: BTreeMap<u64, Queued<E>>,
+    /// Halves of a request that was refused as a whole, by their first sequence.
+    halves: BTreeMap<u64, VecDeque<Queued<E>>>,
+    /// What failed together and waits together, by when it may be sent and its first sequence.
+    waiting: BTreeMap<(Instant, u64), Group<E>>,
+    lanes: Lanes<E>,
+    /// What may be cut into a request: fresh, ready and halves.
     sendable: Load,
-    /// What waits in groups.
+    /// What waits: in `waiting` and in lanes.
     delayed: Load,
+    /// Whether `fresh` may have entries of a lane that is held.
+    is_fresh_mixed: bool,
 }
 
 #[derive(Debug)]
 struct Group<E> {
     /// Sequences rising, never empty.
     entries: VecDeque<Queued<E>>,
-    /// `None` once it is released.
-    until: Option<Instant>,
-    /// Set while this is the group of a paused lane.
-    lane: Option<Lane>,
+    /// Whether it goes in a request of its own.
+    alone: bool,
 }
 
-impl<E> Group<E> {
-    /// Puts an entry in its place: at the end, mostly.
-    fn insert(&mut self, queued: Queued<E>) {
-        if self.entries.back().is_none_or(|last| last.sequence < queued.sequence) {
-            self.entries.push_back(queued);
-        } else {
-            let place = self.entries.partition_point(|other| other.sequence < queued.sequence);
-            self.entries.insert(place, queued);
-        }
-    }
+/// What [`Buffer::cut`] made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Cut {
+    pub(super) bytes: usize,
+    /// Whether it is a half of a request that was refused as a whole.
+    pub(super) alone: bool,
 }
 
-/// Lanes are numbers that the destination chose (or hashes already): one multiplication spreads them.
-#[derive(Debug, Default)]
-pub(super) struct LaneHasher(u64);
-
-impl Hasher for LaneHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(u64::from(*byte));
-        }
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        let mixed = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        self.0 = mixed ^ (mixed >> 32);
-    }
+enum Source {
+    Fresh,
+    Ready,
+    Half,
 }
 
 impl<E> Buffer<E> {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(ordering: Ordering) -> Self {
         Self {
+            ordering,
             fresh: VecDeque::new(),
-            groups: Vec::new(),
-            free_groups: Vec::new(),
-            waiting: BinaryHeap::new(),
-            released: BinaryHeap::new(),
-            paused: HashMap::default(),
+            ready: BTreeMap::new(),
+            halves: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            lanes: Lanes::new(),
             sendable: Load::default(),
             delayed: Load::default(),
+            is_fresh_mixed: false,
         }
     }
 
     /// What may be cut into a request now.
+    #[inline]
     pub(super) fn sendable(&self) -> Load {
         self.sendable
     }
@@ -108,306 +94,379 @@ impl<E> Buffer<E> {
         self.sendable + self.delayed
     }
 
+    // ---------------------------------------------------------------------------- in
+
     /// Takes in a new entry, whose sequence is higher than any before.
     #[inline]
-    pub(super) fn push(&mut self, queued: Queued<E>) {
-        if !self.paused.is_empty()
-            && let Some(&index) = self.paused.get(&queued.lane)
-            && let Some(Some(group)) = self.groups.get_mut(index)
-        {
-            self.delayed.add(queued.size);
-            group.entries.push_back(queued);
-            return;
-        }
-        self.sendable.add(queued.size);
-        self.fresh.push_back(queued);
-    }
-
-    /// Takes back entries that failed, sequences rising, to be sent again after `until`.
-    pub(super) fn delay(&mut self, entries: VecDeque<Queued<E>>, until: Instant) {
-        if entries.is_empty() {
-            return;
-        }
-        for queued in &entries {
-            self.delayed.add(queued.size);
-        }
-        let index = self.insert_group(Group { entries, until: Some(until), lane: None });
-        self.waiting.push(Reverse((until, index)));
-    }
-
-    /// Takes back entries of one lane that failed, and holds back everything else of that lane
-    /// too, until `until` or for as long as it is paused already.
-    ///
-    /// The lane's fresh entries stay where they are until [`Buffer::sweep`].
-    pub(super) fn pause(&mut self, lane: Lane, entries: VecDeque<Queued<E>>, until: Instant) {
-        if entries.is_empty() {
-            return;
-        }
-        for queued in &entries {
-            self.delayed.add(queued.size);
-        }
-        let index = match self.paused.entry(lane) {
-            hash_map::Entry::Occupied(occupied) => *occupied.get(),
-            hash_map::Entry::Vacant(_) => {
-                let index =
-                    self.insert_group(Group { entries, until: Some(until), lane: Some(lane) });
-                self.paused.insert(lane, index);
-                self.waiting.push(Reverse((until, index)));
-                return;
+    pub(super) fn push(&mut self, queued: Queued<E>, now: Instant) {
+        let size = queued.size;
+        let queued = if self.ordering == Ordering::PerLane {
+            self.lanes.enter_in_order(queued)
+        } else if let Some(held) = self.lanes.get_mut(queued.lane) {
+            let lane = queued.lane;
+            held.queue.push_back(queued);
+            if held.queue.len() == 1 {
+                self.lanes.reschedule(lane, now); // it was about to be forgotten
             }
+            None
+        } else {
+            Some(queued)
         };
-        if let Some(Some(group)) = self.groups.get_mut(index) {
-            for queued in entries {
-                group.insert(queued);
+        match queued {
+            Some(queued) => {
+                self.sendable.add(size);
+                self.fresh.push_back(queued);
             }
-            if group.until < Some(until) {
-                group.until = Some(until);
-                self.waiting.push(Reverse((until, index)));
+            None => self.delayed.add(size),
+        }
+    }
+
+    /// Takes back entries that failed, sequences rising, to be sent again after `until`: in a
+    /// request of their own if `alone`.
+    pub(super) fn delay(&mut self, entries: VecDeque<Queued<E>>, until: Instant, alone: bool) {
+        let Some(first) = entries.front().map(|queued| queued.sequence) else { return };
+        for queued in &entries {
+            self.delayed.add(queued.size);
+        }
+        self.waiting.insert((until, first), Group { entries, alone });
+    }
+
+    /// Takes back the half of a request that was refused as a whole. It goes next, alone.
+    pub(super) fn put_half(&mut self, entries: VecDeque<Queued<E>>) {
+        let Some(first) = entries.front().map(|queued| queued.sequence) else { return };
+        for queued in &entries {
+            self.sendable.add(queued.size);
+        }
+        self.halves.insert(first, entries);
+    }
+
+    // ---------------------------------------------------------------------------- lanes
+
+    /// Whether this lane is held to a pace.
+    #[inline]
+    pub(super) fn is_paced(&self, lane: Lane) -> bool {
+        self.ordering == Ordering::None && self.lanes.contains(lane)
+    }
+
+    /// The lanes that hold entries back.
+    #[cfg(test)]
+    pub(super) fn lanes_held(&self) -> Vec<Lane> {
+        self.lanes.names()
+    }
+
+    /// How many lanes hold entries back.
+    pub(super) fn held_lanes(&self) -> usize {
+        self.lanes.len()
+    }
+
+    /// Holds a lane to a pace.
+    pub(super) fn pace(&mut self, lane: Lane, pace: Pace) {
+        self.lanes.pace(lane, pace);
+        self.is_fresh_mixed = true;
+    }
+
+    /// Tells the pace of a lane what became of its entries in an answer.
+    pub(super) fn learn(&mut self, lane: Lane, delivered: usize, throttled: usize, latency: f64) {
+        if let Some(held) = self.lanes.get_mut(lane)
+            && let Some(pace) = &mut held.pace
+        {
+            pace.learn(delivered, throttled, latency, !held.queue.is_empty());
+        }
+    }
+
+    /// Takes back entries of a lane that is held, ahead of what came later in it. Nothing of the
+    /// lane is sent before `until`. Call [`sweep`](Self::sweep) when all lanes are told.
+    pub(super) fn put_back(
+        &mut self,
+        lane: Lane,
+        entries: impl IntoIterator<Item = Queued<E>>,
+        until: Option<Instant>,
+        now: Instant,
+    ) {
+        let Some(held) = self.lanes.get_mut(lane) else {
+            debug_assert!(false, "the lane is held");
+            return self.delay(entries.into_iter().collect(), until.unwrap_or(now), false);
+        };
+        for queued in entries {
+            self.delayed.add(queued.size);
+            held.insert(queued);
+        }
+        held.is_out = false;
+        held.paused_until = held.paused_until.max(until);
+        self.lanes.reschedule(lane, now);
+    }
+
+    /// Moves what may be sent of lanes that are held, and must not be sent now, to their lanes.
+    /// One pass for all the lanes that an answer spoke of.
+    pub(super) fn sweep(&mut self, now: Instant) {
+        if std::mem::take(&mut self.is_fresh_mixed) {
+            for queued in std::mem::take(&mut self.fresh) {
+                if self.lanes.contains(queued.lane) {
+                    self.hold_back(queued, now);
+                } else {
+                    self.fresh.push_back(queued);
+                }
+            }
+        }
+        if self.ordering == Ordering::None && !self.lanes.is_empty() && !self.ready.is_empty() {
+            for (sequence, queued) in std::mem::take(&mut self.ready) {
+                let held = self.lanes.get_mut(queued.lane);
+                // What its pace has let go may go, unless the lane was told to wait, or what
+                // came back belongs before it.
+                let must_wait = held.is_some_and(|held| {
+                    held.paused_until.is_some()
+                        || held.queue.front().is_some_and(|first| first.sequence < sequence)
+                });
+                if must_wait {
+                    self.hold_back(queued, now);
+                } else {
+                    self.ready.insert(sequence, queued);
+                }
             }
         }
     }
 
-    /// Moves whatever may be sent of the paused lanes to their groups: fresh entries, and those of
-    /// groups that are released already. One pass for all the lanes that an answer paused.
-    pub(super) fn sweep(&mut self) {
-        if self.paused.is_empty() {
+    /// Moves a sendable entry to its lane.
+    fn hold_back(&mut self, queued: Queued<E>, now: Instant) {
+        let (lane, size) = (queued.lane, queued.size);
+        if let Some(held) = self.lanes.get_mut(lane) {
+            held.insert(queued);
+            self.sendable.remove(size);
+            self.delayed.add(size);
+            self.lanes.reschedule(lane, now);
+        }
+    }
+
+    /// In order: the entry of this lane that was out is settled; the next one may be sent.
+    pub(super) fn advance(&mut self, lane: Lane) {
+        if self.ordering == Ordering::None {
             return;
         }
-        let fresh = std::mem::take(&mut self.fresh);
-        self.fresh = self.hold_back(fresh);
-        for Reverse((_, index)) in std::mem::take(&mut self.released) {
-            self.offer(index);
+        let Some(held) = self.lanes.get_mut(lane) else { return };
+        match held.queue.pop_front() {
+            Some(next) => self.make_ready(next),
+            None => self.lanes.forget(lane),
         }
     }
 
-    /// Offers a released group's entries to be sent, but for those of paused lanes.
-    fn offer(&mut self, index: usize) {
-        let Some(group) = self.groups.get_mut(index).and_then(Option::as_mut) else { return };
-        let entries = std::mem::take(&mut group.entries);
-        let entries = if self.paused.is_empty() { entries } else { self.hold_back(entries) };
-        match (entries.front().map(|queued| queued.sequence), self.groups.get_mut(index)) {
-            (Some(head), Some(Some(group))) => {
-                group.entries = entries;
-                self.released.push(Reverse((head, index)));
-            }
-            (_, Some(slot)) => {
-                *slot = None;
-                self.free_groups.push(index);
-            }
-            (_, None) => {}
-        }
-    }
+    // ---------------------------------------------------------------------------- time
 
-    /// Moves the sendable entries of paused lanes to their groups, and gives the others.
-    fn hold_back(&mut self, entries: VecDeque<Queued<E>>) -> VecDeque<Queued<E>> {
-        let mut others = VecDeque::with_capacity(entries.len());
-        for queued in entries {
-            if let Some(&index) = self.paused.get(&queued.lane)
-                && let Some(Some(group)) = self.groups.get_mut(index)
-            {
-                self.sendable.remove(queued.size);
-                self.delayed.add(queued.size);
-                group.insert(queued);
-            } else {
-                others.push_back(queued);
-            }
-        }
-        others
-    }
-
-    /// Releases the groups whose delay has passed.
+    /// Makes sendable whose delay has passed, and what the lanes let go.
     pub(super) fn release(&mut self, now: Instant) {
-        while let Some((until, index)) = self.due_group() {
-            if until > now {
-                break;
+        while let Some(group) = self.waiting.first_entry()
+            && group.key().0 <= now
+        {
+            let ((_, first), group) = group.remove_entry();
+            if group.alone {
+                for queued in &group.entries {
+                    self.delayed.remove(queued.size);
+                    self.sendable.add(queued.size);
+                }
+                self.halves.insert(first, group.entries);
+                continue;
             }
-            self.waiting.pop();
-            let Some(Some(group)) = self.groups.get_mut(index) else { continue };
-            group.until = None;
-            if let Some(lane) = group.lane.take() {
-                self.paused.remove(&lane);
+            for queued in group.entries {
+                if self.is_paced(queued.lane) {
+                    let lane = queued.lane;
+                    if let Some(held) = self.lanes.get_mut(lane) {
+                        held.insert(queued);
+                        self.lanes.reschedule(lane, now);
+                    }
+                } else {
+                    self.make_ready(queued);
+                }
             }
-            let load = group.entries.iter().fold(Load::default(), |mut load, queued| {
-                load.add(queued.size);
-                load
-            });
-            self.delayed -= load;
-            self.sendable += load;
-            self.offer(index);
+        }
+        while let Some(lane) = self.lanes.next_due(now) {
+            let Some(held) = self.lanes.get_mut(lane) else { continue };
+            if held.queue.is_empty() {
+                self.lanes.forget(lane);
+                continue;
+            }
+            let due = held.due(now);
+            held.is_out = held.pace.is_none() && due > 0;
+            let leaving: Vec<_> = held.queue.drain(..due).collect();
+            for queued in leaving {
+                self.make_ready(queued);
+            }
+            self.lanes.reschedule(lane, now);
         }
     }
 
-    /// When the next group is released.
+    /// A delayed entry may be sent.
+    fn make_ready(&mut self, queued: Queued<E>) {
+        self.delayed.remove(queued.size);
+        self.sendable.add(queued.size);
+        self.ready.insert(queued.sequence, queued);
+    }
+
+    /// When [`release`](Self::release) has something to do.
     pub(super) fn next_release(&self) -> Option<Instant> {
-        // A stale item is never later than the true one, so this is at worst too early.
-        self.waiting.peek().map(|Reverse((until, _))| *until)
+        let waiting = self.waiting.first_key_value().map(|((until, _), _)| *until);
+        [waiting, self.lanes.next_timer()].into_iter().flatten().min()
     }
 
-    /// The next waiting group; drops what names a group that has moved on.
-    fn due_group(&mut self) -> Option<(Instant, usize)> {
-        while let Some(&Reverse((until, index))) = self.waiting.peek() {
-            let group = self.groups.get(index).and_then(Option::as_ref);
-            if group.is_some_and(|group| group.until == Some(until)) {
-                return Some((until, index));
-            }
-            self.waiting.pop();
+    // ---------------------------------------------------------------------------- out
+
+    /// Where the entry with the lowest sequence is, of those that may be sent.
+    #[inline]
+    fn next(&self) -> Option<(u64, Source)> {
+        let fresh = self.fresh.front().map(|queued| (queued.sequence, Source::Fresh));
+        if self.ready.is_empty() && self.halves.is_empty() {
+            return fresh;
         }
-        None
+        let ready = self.ready.first_key_value().map(|(first, _)| (*first, Source::Ready));
+        let half = self.halves.first_key_value().map(|(first, _)| (*first, Source::Half));
+        [half, ready, fresh].into_iter().flatten().min_by_key(|(sequence, _)| *sequence)
     }
 
     /// Sequence and admission of the oldest entry that may be sent.
+    #[inline]
     pub(super) fn oldest_sendable(&self) -> Option<(u64, Instant)> {
-        let fresh = self.fresh.front().map(|queued| (queued.sequence, queued.admitted_at));
-        let Some(Reverse((_, index))) = self.released.peek() else { return fresh };
-        let group = self.groups.get(*index).and_then(Option::as_ref);
-        let released = group
-            .and_then(|group| group.entries.front())
-            .map(|queued| (queued.sequence, queued.admitted_at));
-        match (fresh, released) {
-            (Some(fresh), Some(released)) => Some(fresh.min(released)),
-            (fresh, released) => fresh.or(released),
-        }
+        let queued = match self.next()?.1 {
+            Source::Fresh => self.fresh.front(),
+            Source::Ready => self.ready.first_key_value().map(|(_, queued)| queued),
+            Source::Half => self.halves.first_key_value().and_then(|(_, half)| half.front()),
+        };
+        queued.map(|queued| (queued.sequence, queued.admitted_at))
     }
 
-    /// Cuts up to so many entries and bytes into `batch`, lowest sequences first, and gives their
-    /// bytes. The first entry is taken whatever its size: the settings let no record be larger
-    /// than a request.
+    /// Whether the next request is a half, which need not wait for more to join it.
+    pub(super) fn is_half_next(&self) -> bool {
+        !self.halves.is_empty() && matches!(self.next(), Some((_, Source::Half)))
+    }
+
+    /// Cuts up to so many entries and bytes into `batch`, lowest sequences first. The first entry
+    /// is taken whatever its size: the settings let no record be larger than a request.
     pub(super) fn cut(
         &mut self,
         max_entries: usize,
         max_bytes: usize,
         batch: &mut Vec<Queued<E>>,
-    ) -> usize {
+    ) -> Cut {
+        if self.is_half_next()
+            && let Some((_, mut half)) = self.halves.pop_first()
+        {
+            let bytes = self.cut_from(&mut half, max_entries, max_bytes, batch);
+            if let Some(first) = half.front() {
+                self.halves.insert(first.sequence, half);
+            }
+            return Cut { bytes, alone: true };
+        }
         let mut bytes = 0;
         while batch.len() < max_entries {
-            let Some(size) = self.next_size() else { break };
+            let Some((_, source)) = self.next() else { break };
+            let next = match source {
+                Source::Fresh => self.fresh.front(),
+                Source::Ready => self.ready.first_key_value().map(|(_, next)| next),
+                Source::Half => None,
+            };
+            let Some(size) = next.map(|next| next.size) else { break };
             if bytes + size > max_bytes && !batch.is_empty() {
                 break;
             }
-            let Some(queued) = self.pop() else { break };
+            let queued = match source {
+                Source::Fresh => self.fresh.pop_front(),
+                Source::Ready => self.ready.pop_first().map(|(_, queued)| queued),
+                Source::Half => None,
+            };
+            let Some(queued) = queued else { break };
+            self.sendable.remove(size);
+            bytes += size;
+            batch.push(queued);
+        }
+        Cut { bytes, alone: false }
+    }
+
+    fn cut_from(
+        &mut self,
+        entries: &mut VecDeque<Queued<E>>,
+        max_entries: usize,
+        max_bytes: usize,
+        batch: &mut Vec<Queued<E>>,
+    ) -> usize {
+        let mut bytes = 0;
+        while let Some(size) = entries.front().map(|queued| queued.size)
+            && batch.len() < max_entries
+            && (bytes + size <= max_bytes || batch.is_empty())
+            && let Some(queued) = entries.pop_front()
+        {
+            self.sendable.remove(size);
             bytes += size;
             batch.push(queued);
         }
         bytes
     }
 
-    /// Whether the next entry comes from a released group, not from `fresh`.
-    #[inline]
-    fn next_is_released(&self) -> bool {
-        match (self.released.peek(), self.fresh.front()) {
-            (Some(Reverse((sequence, _))), Some(fresh)) => *sequence < fresh.sequence,
-            (Some(_), None) => true,
-            (None, _) => false,
-        }
-    }
-
-    #[inline]
-    fn next_size(&self) -> Option<usize> {
-        if self.next_is_released() {
-            let Reverse((_, index)) = self.released.peek()?;
-            let group = self.groups.get(*index)?.as_ref()?;
-            group.entries.front().map(|queued| queued.size)
-        } else {
-            self.fresh.front().map(|queued| queued.size)
-        }
-    }
-
-    #[inline]
-    fn pop(&mut self) -> Option<Queued<E>> {
-        let queued =
-            if self.next_is_released() { self.pop_released()? } else { self.fresh.pop_front()? };
-        self.sendable.remove(queued.size);
-        Some(queued)
-    }
-
-    fn pop_released(&mut self) -> Option<Queued<E>> {
-        let mut head = self.released.peek_mut()?;
-        let Reverse((_, index)) = *head;
-        let group = self.groups.get_mut(index)?.as_mut()?;
-        let queued = group.entries.pop_front()?;
-        if let Some(next) = group.entries.front() {
-            *head = Reverse((next.sequence, index));
-        } else {
-            PeekMut::pop(head);
-            if let Some(slot) = self.groups.get_mut(index) {
-                *slot = None;
-            }
-            self.free_groups.push(index);
-        }
-        Some(queued)
-    }
-
-    fn insert_group(&mut self, group: Group<E>) -> usize {
-        if let Some(index) = self.free_groups.pop()
-            && let Some(slot) = self.groups.get_mut(index)
-        {
-            *slot = Some(group);
-            return index;
-        }
-        self.groups.push(Some(group));
-        self.groups.len() - 1
-    }
+    // ---------------------------------------------------------------------------- all
 
     /// All entries, in no order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Queued<E>> {
-        self.fresh.iter().chain(self.groups.iter().flatten().flat_map(|group| &group.entries))
+        self.fresh
+            .iter()
+            .chain(self.ready.values())
+            .chain(self.halves.values().flatten())
+            .chain(self.waiting.values().flat_map(|group| &group.entries))
+            .chain(self.lanes.iter())
     }
 
     /// All entries, in no order.
     pub(super) fn into_iter(self) -> impl Iterator<Item = Queued<E>> {
         self.fresh
             .into_iter()
-            .chain(self.groups.into_iter().flatten().flat_map(|group| group.entries))
+            .chain(self.ready.into_values())
+            .chain(self.halves.into_values().flatten())
+            .chain(self.waiting.into_values().flat_map(|group| group.entries))
+            .chain(self.lanes.into_iter())
     }
 
     /// Asserts what the fields promise. Linear in the entries: for tests.
     #[cfg(any(test, debug_assertions))]
     pub(super) fn check(&self) {
+        fn load<'a, E: 'a>(entries: impl IntoIterator<Item = &'a Queued<E>>) -> Load {
+            entries.into_iter().fold(Load::default(), |mut load, queued| {
+                load.add(queued.size);
+                load
+            })
+        }
         let rising = |entries: &VecDeque<Queued<E>>| {
             entries.iter().zip(entries.iter().skip(1)).all(|(a, b)| a.sequence < b.sequence)
         };
-        let load = |entries: &VecDeque<Queued<E>>| Load {
-            entries: entries.len(),
-            bytes: entries.iter().map(|queued| queued.size).sum(),
-        };
+        self.lanes.check();
         assert!(rising(&self.fresh), "fresh entries are in admission order");
-        let (mut sendable, mut delayed) = (load(&self.fresh), Load::default());
-        for (index, group) in self.groups.iter().enumerate() {
-            let Some(group) = group else { continue };
-            assert!(!group.entries.is_empty(), "a group is never empty");
-            assert!(rising(&group.entries), "a group is in admission order");
-            let head = group.entries.front().map(|queued| queued.sequence);
-            let is_released =
-                self.released.iter().any(|Reverse(item)| (Some(item.0), item.1) == (head, index));
-            assert_eq!(
-                group.until.is_none(),
-                is_released,
-                "released groups, and no others, are due"
-            );
-            if let Some(until) = group.until {
-                delayed += load(&group.entries);
-                assert!(
-                    self.waiting.iter().any(|Reverse(item)| *item == (until, index)),
-                    "a waiting group has a timer"
-                );
-            } else {
-                sendable += load(&group.entries);
-            }
-            if let Some(lane) = group.lane {
-                assert_eq!(self.paused.get(&lane), Some(&index), "a lane's group is its own");
-            }
+        assert!(self.ready.iter().all(|(sequence, queued)| *sequence == queued.sequence));
+        for (first, half) in &self.halves {
+            assert_eq!(half.front().map(|queued| queued.sequence), Some(*first));
+            assert!(rising(half), "a half is in admission order");
         }
-        let released = self.groups.iter().flatten().filter(|group| group.until.is_none());
-        let mut sendable_entries = self.fresh.iter().chain(released.flat_map(|g| &g.entries));
-        assert!(
-            sendable_entries.all(|queued| !self.paused.contains_key(&queued.lane)),
-            "nothing of a paused lane may be sent"
-        );
-        assert_eq!(self.sendable, sendable, "the sendable load is what is sendable");
-        assert_eq!(self.delayed, delayed, "the delayed load is what is delayed");
+        for ((_, first), group) in &self.waiting {
+            assert_eq!(group.entries.front().map(|queued| queued.sequence), Some(*first));
+            assert!(rising(&group.entries), "a group is in admission order");
+        }
+        let halves = self.halves.values().flatten();
         assert_eq!(
-            self.released.len(),
-            self.groups.iter().flatten().filter(|g| g.until.is_none()).count()
+            self.sendable,
+            load(&self.fresh) + load(self.ready.values()) + load(halves),
+            "the sendable load is what is sendable"
         );
+        let waiting = self.waiting.values().flat_map(|group| &group.entries);
+        assert_eq!(
+            self.delayed,
+            load(waiting) + load(self.lanes.iter()),
+            "the delayed load is what is delayed"
+        );
+        if self.ordering == Ordering::None {
+            assert!(
+                self.fresh.iter().all(|queued| !self.lanes.contains(queued.lane)),
+                "what comes new in a held lane waits in it"
+            );
+        } else {
+            let mut lanes = std::collections::BTreeSet::new();
+            let sendable = self.fresh.iter().chain(self.ready.values());
+            assert!(
+                sendable.into_iter().all(|queued| lanes.insert(queued.lane)),
+                "I11: one entry of a lane may be sent"
+            );
+        }
     }
 }

@@ -22,6 +22,8 @@ pub struct EngineConfig {
     pub on_timeout: OnTimeout,
     pub ordering: Ordering,
     pub retry_delay: RetryDelay,
+    pub max_attempts: Option<u32>,
+    pub max_age: Option<Duration>,
 }
 
 /// Bounds of the delay before a retry.

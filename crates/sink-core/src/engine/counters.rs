@@ -12,6 +12,8 @@ pub struct Counters {
     pub admitted: Load,
     /// Entries that the destination stored.
     pub delivered: Load,
+    /// Entries that the destination will never store, and that the dead-letter handler has.
+    pub rejected: Load,
     /// Entries sent, each attempt counted (Flink's `numRecordsOut` and `numBytesOut`).
     pub sent: Load,
     /// Requests sent.
@@ -24,6 +26,8 @@ pub struct Counters {
     pub retried_unavailable: u64,
     /// … because no answer came in time. Each may be a duplicate at the destination.
     pub retried_timeout: u64,
+    /// … because the destination refused a request for the sake of some entry in it.
+    pub retried_bisected: u64,
     /// Answers that came after their request was given up, or twice. They change nothing.
     pub late_answers: u64,
     /// Answers that did not speak of each entry that was sent; all entries are sent again.
@@ -33,7 +37,10 @@ pub struct Counters {
 impl Counters {
     /// Times that an entry was taken back to be sent again, whatever the cause.
     pub fn retried(&self) -> u64 {
-        self.retried_throttled + self.retried_unavailable + self.retried_timeout
+        self.retried_throttled
+            + self.retried_unavailable
+            + self.retried_timeout
+            + self.retried_bisected
     }
 
     /// Mean of entries in a request, as a share of `max_batch_size`; 0 before the first request.
@@ -58,6 +65,11 @@ pub struct Stats {
     pub in_flight: Load,
     /// Requests that are not answered.
     pub in_flight_requests: usize,
+    /// Rejected entries that the dead-letter handler has not yet put away.
+    pub rejecting: Load,
+    /// Lanes that hold entries back: throttled ones, and with `ordering = per_lane` all that have
+    /// an entry here.
+    pub held_lanes: usize,
     /// Entries that the rate limiter allows in flight; `None` if it has no such number.
     pub window: Option<usize>,
     /// Age of the oldest entry that may be sent.

@@ -1,5 +1,13 @@
 //! Entries and bytes, always counted together, and the budget that bounds them.
 
+use std::{
+    collections::{HashMap, hash_map},
+    hash::BuildHasherDefault,
+};
+
+use super::{EngineConfig, lanes::LaneHasher};
+use crate::destination::Lane;
+
 /// So many entries with so many bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Load {
@@ -49,35 +57,81 @@ impl std::ops::SubAssign for Load {
 
 /// The bound on what a sink holds. An entry counts from its admission until it is settled, in
 /// flight and between retries too, so an entry that must be sent again always has its place (I6).
+///
+/// A lane of its own may hold as much as it leaves free for the others, or one full request where
+/// that is more: a lane that is throttled fills half of the budget, a second one a third, and the
+/// other lanes always find room (I10).
 #[derive(Debug)]
 pub struct Budget {
     max: Load,
+    /// What a lane may hold however little is free.
+    lane_min: Load,
     held: Load,
+    /// What each lane but [`Lane::SHARED`] holds; a lane that holds nothing is not here.
+    lanes: HashMap<Lane, Load, BuildHasherDefault<LaneHasher>>,
 }
 
 impl Budget {
-    /// An empty budget of so many entries and bytes.
-    pub fn new(max_entries: usize, max_bytes: usize) -> Self {
-        Self { max: Load { entries: max_entries, bytes: max_bytes }, held: Load::default() }
+    /// An empty budget, for these settings.
+    pub fn new(config: &EngineConfig) -> Self {
+        Self {
+            max: Load { entries: config.max_buffered_requests, bytes: config.max_buffered_bytes },
+            lane_min: Load {
+                entries: config.max_batch_size,
+                bytes: config.max_batch_size_in_bytes,
+            },
+            held: Load::default(),
+            lanes: HashMap::default(),
+        }
     }
 
-    /// Whether an entry of this size may be admitted now.
+    /// Whether an entry of this size may be admitted to this lane now.
     #[inline]
-    pub fn has_room(&self, size: usize) -> bool {
+    pub fn has_room(&self, lane: Lane, size: usize) -> bool {
         // `held` may exceed the bound after a restore, so no subtraction here.
-        self.held.entries < self.max.entries && self.held.bytes + size <= self.max.bytes
+        self.held.entries < self.max.entries
+            && self.held.bytes + size <= self.max.bytes
+            && self.lane_has_room(lane, size)
+    }
+
+    /// Whether the lane holds no more than its part: if not, its entries wait for their own lane,
+    /// and not for the sink.
+    #[inline]
+    pub fn lane_has_room(&self, lane: Lane, size: usize) -> bool {
+        if lane == Lane::SHARED {
+            return true;
+        }
+        let Some(of_lane) = self.lanes.get(&lane) else { return true };
+        let free_entries = self.max.entries.saturating_sub(self.held.entries);
+        let free_bytes = self.max.bytes.saturating_sub(self.held.bytes);
+        of_lane.entries < free_entries.max(self.lane_min.entries)
+            && of_lane.bytes + size <= free_bytes.max(self.lane_min.bytes)
     }
 
     /// Counts an entry. Restored entries are counted even when there is no room: refusing them
     /// would lose them.
     #[inline]
-    pub fn take(&mut self, size: usize) {
+    pub fn take(&mut self, lane: Lane, size: usize) {
         self.held.add(size);
+        if lane != Lane::SHARED {
+            self.lanes.entry(lane).or_default().add(size);
+        }
     }
 
-    /// Gives back what was settled.
-    pub fn give_back(&mut self, settled: Load) {
+    /// Gives back what was settled, as [`Engine::take_settled`](super::Engine::take_settled) says
+    /// it.
+    pub fn give_back(&mut self, settled: Load, lanes: impl IntoIterator<Item = (Lane, usize)>) {
         self.held -= settled;
+        for (lane, size) in lanes {
+            if let hash_map::Entry::Occupied(mut of_lane) = self.lanes.entry(lane) {
+                of_lane.get_mut().remove(size);
+                if of_lane.get().entries == 0 {
+                    of_lane.remove();
+                }
+            } else {
+                debug_assert!(false, "more taken off a lane than was put on");
+            }
+        }
     }
 
     /// What is held now.

@@ -7,24 +7,27 @@
 //!                       ▲  fresh, delayed retries, paused lanes        │
 //!                       │                                              │ handle_outcome
 //!                       └── failed: back, ahead of what came later ◄───┼── handle_timeout
-//!                                                                      └─► delivered: settled
+//!                                                                      ├─► delivered: settled
+//!                                       poll_rejected ◄─ rejected ◄────┘
+//!                                             └─► handle_dead_letter: settled
 //! ```
 //!
 //! # How to drive it
 //!
 //! Methods are of four kinds: getters; *inputs* from outside ([`push`](Engine::push),
-//! [`handle_outcome`](Engine::handle_outcome), [`handle_timeout`](Engine::handle_timeout));
+//! [`handle_outcome`](Engine::handle_outcome), [`handle_timeout`](Engine::handle_timeout),
+//! [`handle_dead_letter`](Engine::handle_dead_letter));
 //! *commands* ([`start_flush`](Engine::start_flush)); and *outputs*
 //! ([`poll_request`](Engine::poll_request), [`poll_abandoned`](Engine::poll_abandoned),
-//! [`poll_timeout`](Engine::poll_timeout), [`take_settled`](Engine::take_settled)). After any
-//! input, call `handle_timeout` with the time, then `poll_request` and `poll_abandoned` until they
+//! [`poll_rejected`](Engine::poll_rejected), [`poll_timeout`](Engine::poll_timeout),
+//! [`take_settled`](Engine::take_settled)). After any input, call `handle_timeout` with the time, then `poll_request` and `poll_abandoned` until they
 //! give `None`, and then ask `poll_timeout` when to come back at the latest.
 //!
 //! # Invariants
 //!
 //! Asserted after each transition in debug builds, and tested with random histories.
 //!
-//! - **I1** admitted = settled + buffered + in flight, in entries and in bytes.
+//! - **I1** admitted = settled + buffered + in flight + being rejected, in entries and in bytes.
 //! - **I2** a batch is never empty, and within the count, byte and record limits.
 //! - **I3** requests in flight ≤ maximum; entries in flight ≤ window when issued; with nothing in
 //!   flight and no time named by the limiter, one request may always go.
@@ -33,15 +36,23 @@
 //!   instant, in flight included.
 //! - **I6** the [`Budget`] counts buffered and in flight, so a requeue always fits.
 //! - **I7** a late or repeated answer changes nothing.
-//! - **I8** live: idle, or stopped by a fatal error, or something in flight, or
-//!   [`poll_timeout`](Engine::poll_timeout) is `Some`.
+//! - **I8** live: idle, or stopped by a fatal error, or something in flight or being handed over as
+//!   a dead letter, or [`poll_timeout`](Engine::poll_timeout) is `Some`.
+//! - **I9** the oldest entry that may be sent never waits longer than `max_time_in_buffer` while
+//!   the window has room.
+//! - **I10** a lane that is throttled or waiting to retry never delays an entry of another lane.
+//! - **I11** with [`Ordering::PerLane`], at most one entry of a lane may be sent or is in flight:
+//!   the next one follows when it is settled. So a failed entry blocks the later ones of its lane,
+//!   and no others.
 
 mod buffer;
 mod config;
 mod counters;
+mod lanes;
 mod load;
 mod outcome;
 mod progress;
+mod rejected;
 mod requests;
 mod retry;
 #[cfg(test)]
@@ -50,18 +61,25 @@ mod tests;
 use std::{collections::VecDeque, sync::Arc, time::Instant};
 
 use self::{
-    buffer::Buffer, progress::Progress, requests::InFlight, requests::Requests, retry::Backoff,
+    buffer::{Buffer, Cut},
+    progress::{Progress, Run},
+    rejected::Rejected,
+    requests::{InFlight, Requests},
+    retry::Backoff,
 };
 pub use self::{
     config::{EngineConfig, RetryDelay},
     counters::{Counters, Stats},
     load::{Budget, Load},
+    rejected::RejectedEntry,
     requests::RequestId,
 };
 use crate::{
     destination::{Batch, Entry, Lane, Queued},
     error::Error,
+    outcome::Settled,
     rate_limit::RateLimiter,
+    settings::Ordering,
 };
 
 /// See the [module's documentation](self).
@@ -70,6 +88,9 @@ pub struct Engine<E> {
     config: EngineConfig,
     buffer: Buffer<E>,
     requests: Requests<E>,
+    rejected: Rejected<E>,
+    /// Whether rejected entries are handed over, instead of stopping the engine.
+    has_dead_letters: bool,
     /// Requests that were given up and whose sending should be stopped.
     abandoned: VecDeque<RequestId>,
     limiter: Box<dyn RateLimiter>,
@@ -84,8 +105,14 @@ pub struct Engine<E> {
     blocked: bool,
     /// When the limiter may have changed its mind, where it is what holds the request back.
     limiter_wakes_at: Option<Instant>,
+    /// Settled by the answer at hand, and not yet noted in `progress`.
+    run: Run,
     /// Settled since the last [`take_settled`](Self::take_settled).
     newly_settled: Load,
+    /// The same of each lane but [`Lane::SHARED`].
+    newly_settled_lanes: Vec<(Lane, usize)>,
+    /// Tracked entries that were settled since the last look, and how.
+    newly_settled_tracked: Vec<(u64, Settled)>,
     counters: Counters,
     last_failure: Option<Arc<str>>,
     fatal: Option<Error>,
@@ -96,9 +123,11 @@ impl<E: Entry> Engine<E> {
     pub fn new(config: EngineConfig, limiter: Box<dyn RateLimiter>, seed: u64) -> Self {
         Self {
             backoff: Backoff::new(config.retry_delay, seed),
+            buffer: Buffer::new(config.ordering),
             config,
-            buffer: Buffer::new(),
             requests: Requests::new(),
+            rejected: Rejected::new(),
+            has_dead_letters: false,
             abandoned: VecDeque::new(),
             limiter,
             progress: Progress::default(),
@@ -106,11 +135,20 @@ impl<E: Entry> Engine<E> {
             flush_to: 0,
             blocked: false,
             limiter_wakes_at: None,
+            run: Run::default(),
             newly_settled: Load::default(),
+            newly_settled_lanes: Vec::new(),
+            newly_settled_tracked: Vec::new(),
             counters: Counters::default(),
             last_failure: None,
             fatal: None,
         }
+    }
+
+    /// Hands rejected entries over ([`poll_rejected`](Self::poll_rejected)) from now on. Without
+    /// this, a rejection stops the engine.
+    pub fn hand_over_rejected(&mut self) {
+        self.has_dead_letters = true;
     }
 
     // ---------------------------------------------------------------------------- inputs
@@ -121,12 +159,55 @@ impl<E: Entry> Engine<E> {
     /// feeds the engine asks the [`Budget`] first and checks the record limit.
     #[inline]
     pub fn push(&mut self, entry: E, size: usize, lane: Lane, now: Instant) -> u64 {
+        self.push_entry(entry, size, lane, now, false)
+    }
+
+    /// The same; [`take_settled_tracked`](Self::take_settled_tracked) will say when it is settled.
+    pub fn push_tracked(&mut self, entry: E, size: usize, lane: Lane, now: Instant) -> u64 {
+        self.push_entry(entry, size, lane, now, true)
+    }
+
+    #[inline]
+    fn push_entry(
+        &mut self,
+        entry: E,
+        size: usize,
+        lane: Lane,
+        now: Instant,
+        tracked: bool,
+    ) -> u64 {
         self.last_sequence += 1;
         self.counters.admitted.add(size);
-        let sequence = self.last_sequence;
-        self.buffer.push(Queued { entry, sequence, size, lane, attempts: 0, admitted_at: now });
+        let (sequence, attempts, admitted_at) = (self.last_sequence, 0, now);
+        let queued = Queued { entry, sequence, size, lane, attempts, tracked, admitted_at };
+        self.buffer.push(queued, now);
         self.check();
         sequence
+    }
+
+    /// Takes an entry out of the engine's care.
+    #[inline]
+    fn settle(&mut self, queued: &Queued<E>, how: impl FnOnce() -> Settled) {
+        self.newly_settled.add(queued.size);
+        if let Some((first, last)) = self.run.extend(queued.sequence) {
+            self.progress.settle(first, last);
+        }
+        if queued.lane != Lane::SHARED {
+            self.newly_settled_lanes.push((queued.lane, queued.size));
+        }
+        if self.config.ordering == Ordering::PerLane {
+            self.buffer.advance(queued.lane);
+        }
+        if queued.tracked {
+            self.newly_settled_tracked.push((queued.sequence, how()));
+        }
+    }
+
+    /// Notes what was settled since the last call.
+    fn note_progress(&mut self) {
+        if let Some((first, last)) = self.run.take() {
+            self.progress.settle(first, last);
+        }
     }
 
     /// Gives up requests whose time is up and releases the retries whose delay has passed.
@@ -160,14 +241,15 @@ impl<E: Entry> Engine<E> {
         let count = self.allowed(batch_size, now)?;
 
         let mut batch = self.requests.spare_batch();
-        let bytes = self.buffer.cut(count, self.config.max_batch_size_in_bytes, &mut batch);
+        let Cut { bytes, alone } =
+            self.buffer.cut(count, self.config.max_batch_size_in_bytes, &mut batch);
         for queued in &mut batch {
             queued.attempts = queued.attempts.saturating_add(1);
         }
         self.counters.requests += 1;
         self.counters.sent += Load { entries: batch.len(), bytes };
         self.limiter.on_issue(batch.len(), bytes, now);
-        let request = InFlight { batch, bytes, issued_at: now };
+        let request = InFlight { batch, bytes, issued_at: now, alone };
         let id = self.requests.insert(request, now + self.config.request_timeout);
         self.check();
         Some(id)
@@ -181,6 +263,7 @@ impl<E: Entry> Engine<E> {
         sendable.entries >= batch_size
             || sendable.bytes >= self.config.max_batch_size_in_bytes
             || sequence <= self.flush_to
+            || self.buffer.is_half_next()
             || admitted_at + self.config.max_time_in_buffer <= now
     }
 
@@ -233,9 +316,16 @@ impl<E: Entry> Engine<E> {
         [give_up, release, next_request].into_iter().flatten().min()
     }
 
-    /// What was settled since the last call, to be given back to the [`Budget`].
-    pub fn take_settled(&mut self) -> Load {
+    /// What was settled since the last call, to be given back to the [`Budget`]: in all, and the
+    /// lane and the bytes of each entry that was not in [`Lane::SHARED`].
+    pub fn take_settled(&mut self, lanes: &mut Vec<(Lane, usize)>) -> Load {
+        lanes.append(&mut self.newly_settled_lanes);
         std::mem::take(&mut self.newly_settled)
+    }
+
+    /// The tracked entries that were settled since the last call, and how.
+    pub fn take_settled_tracked(&mut self) -> Vec<(u64, Settled)> {
+        std::mem::take(&mut self.newly_settled_tracked)
     }
 
     // ---------------------------------------------------------------------------- getters
@@ -270,7 +360,12 @@ impl<E: Entry> Engine<E> {
 
     /// Entries admitted and not settled.
     pub fn unsettled(&self) -> Load {
-        self.buffer.load() + self.requests.load()
+        self.buffer.load() + self.requests.load() + self.rejected.load()
+    }
+
+    /// How many requests are in flight.
+    pub fn requests_in_flight(&self) -> usize {
+        self.requests.len()
     }
 
     /// Why the engine stopped, if it did. It keeps what it holds, and still takes answers.
@@ -290,6 +385,8 @@ impl<E: Entry> Engine<E> {
             buffered: self.buffer.load(),
             in_flight: self.requests.load(),
             in_flight_requests: self.requests.len(),
+            rejecting: self.rejected.load(),
+            held_lanes: self.buffer.held_lanes(),
             window: self.limiter.window(),
             oldest_age: self
                 .buffer
@@ -306,14 +403,19 @@ impl<E: Entry> Engine<E> {
 
     /// Everything admitted and not settled, in admission order, in flight included (I5).
     pub fn unsent(&self) -> Vec<&E> {
-        let mut unsent: Vec<_> = self.buffer.iter().chain(self.requests.iter()).collect();
+        let mut unsent: Vec<_> = self.held().collect();
         unsent.sort_unstable_by_key(|queued| queued.sequence);
         unsent.into_iter().map(|queued| &queued.entry).collect()
     }
 
+    fn held(&self) -> impl Iterator<Item = &Queued<E>> {
+        self.buffer.iter().chain(self.requests.iter()).chain(self.rejected.iter())
+    }
+
     /// The same, owned; ends the engine.
     pub fn into_unsent(self) -> Vec<E> {
-        let mut unsent: Vec<_> = self.buffer.into_iter().chain(self.requests.into_iter()).collect();
+        let (buffer, requests) = (self.buffer.into_iter(), self.requests.into_iter());
+        let mut unsent: Vec<_> = buffer.chain(requests).chain(self.rejected.into_iter()).collect();
         unsent.sort_unstable_by_key(|queued| queued.sequence);
         unsent.into_iter().map(|queued| queued.entry).collect()
     }
@@ -325,8 +427,8 @@ impl<E: Entry> Engine<E> {
     fn check(&self) {
         debug_assert_eq!(
             self.counters.admitted,
-            self.counters.delivered + self.buffer.load() + self.requests.load(),
-            "I1: admitted = settled + buffered + in flight"
+            self.counters.delivered + self.counters.rejected + self.unsettled(),
+            "I1: admitted = settled + buffered + in flight + being rejected"
         );
         debug_assert!(
             self.requests.len() <= self.config.max_in_flight_requests,
@@ -349,6 +451,7 @@ impl<E: Entry> Engine<E> {
         assert!(
             idle || self.fatal.is_some()
                 || self.requests.len() > 0
+                || self.rejected.load().entries > 0
                 || self.poll_timeout().is_some(),
             "I8: idle, stopped, something in flight, or a timer"
         );

@@ -1,4 +1,4 @@
-//! What an answer, or its absence, does to the entries of its request.
+//! What an answer does to the engine: delivered entries are settled, failed ones go back.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -12,16 +12,10 @@ use super::{
 use crate::{
     destination::{Entry, Lane, Queued},
     error::{Error, ErrorKind},
-    outcome::{Cause, Outcome, Reason, Verdict, Verdicts},
-    rate_limit::Answer,
-    settings::OnTimeout,
+    outcome::{Cause, Outcome, Reason, Settled, Verdict, Verdicts},
+    rate_limit::{Answer, pace::Pace},
+    settings::{OnTimeout, Ordering},
 };
-
-/// Entries of one answer that wait for the same moment.
-///
-/// The attempts are part of it: an entry that failed ten times does not make others, which failed
-/// once, wait as long as it does. A map that is ordered keeps one seed's history one.
-type Delays<E> = BTreeMap<(Option<Lane>, u32, Option<Duration>), VecDeque<Queued<E>>>;
 
 impl<E: Entry> Engine<E> {
     /// Takes the answer to a request: what was delivered is settled, what failed is sent again.
@@ -43,10 +37,14 @@ impl<E: Entry> Engine<E> {
                 self.last_failure = Some(reason.to_string().into());
                 self.retry_all(request, cause, now);
             }
-            Outcome::RejectAll(reason) => {
-                let verdict = Verdict::Reject(reason);
-                let verdicts = (0..request.batch.len()).map(|i| (i, verdict.clone())).collect();
-                self.finish(request, verdicts, now);
+            Outcome::RejectAll(reason) => self.reject_all(request, &reason, now),
+            Outcome::Bisect(reason) => {
+                self.last_failure = Some(reason.to_string().into());
+                if request.batch.len() == 1 {
+                    self.reject_all(request, &reason, now);
+                } else {
+                    self.bisect(request, now);
+                }
             }
             Outcome::Fatal(error) => {
                 self.stop(error);
@@ -71,6 +69,8 @@ impl<E: Entry> Engine<E> {
             self.last_failure =
                 Some(format!("{failed} of {sent} entries: {}", cause.as_str()).into());
         }
+        // What remains of a half after a partial answer is no longer what was refused as a whole.
+        let request = InFlight { alone: false, ..request };
         self.finish(request, verdicts.into_failures(), now);
     }
 
@@ -100,10 +100,35 @@ impl<E: Entry> Engine<E> {
         self.finish(request, verdicts, now);
     }
 
-    /// Settles the request's entries but those with a failure, which go back to the buffer.
-    /// `failures` has rising positions in the batch.
-    fn finish(&mut self, request: InFlight<E>, failures: Vec<(usize, Verdict)>, now: Instant) {
+    fn reject_all(&mut self, request: InFlight<E>, reason: &Reason, now: Instant) {
+        let verdict = Verdict::Reject(reason.clone());
+        let verdicts = (0..request.batch.len()).map(|i| (i, verdict.clone())).collect();
+        self.finish(request, verdicts, now);
+    }
+
+    /// Sends the halves of a request that was refused as a whole, each alone: mixed with others,
+    /// the bad entry would have the others refused too.
+    fn bisect(&mut self, request: InFlight<E>, now: Instant) {
         let InFlight { mut batch, issued_at, .. } = request;
+        let entries = batch.len();
+        self.counters.failed_requests += 1;
+        self.counters.retried_bisected += entries as u64;
+        for queued in &mut batch {
+            // Refused for another's sake: that is no attempt of its own.
+            queued.attempts -= 1;
+        }
+        let second = batch.split_off(entries / 2).into();
+        self.buffer.put_half(batch.drain(..).collect());
+        self.buffer.put_half(second);
+        self.requests.recycle(batch);
+        let latency = now.saturating_duration_since(issued_at);
+        self.limiter.on_settle(&Answer::new(0, 0, entries, latency), now);
+    }
+
+    /// Settles the request's entries but those with a failure, which go back to the buffer or to
+    /// the dead letters. `failures` has rising positions in the batch.
+    fn finish(&mut self, request: InFlight<E>, failures: Vec<(usize, Verdict)>, now: Instant) {
+        let InFlight { mut batch, issued_at, alone, .. } = request;
         let latency = now.saturating_duration_since(issued_at);
         let mut answer = Answer::new(batch.len() - failures.len(), 0, 0, latency);
         answer.entries = batch.len();
@@ -111,98 +136,189 @@ impl<E: Entry> Engine<E> {
             self.counters.failed_requests += 1;
         }
 
-        let mut delays = Delays::new();
-        let mut run = Run::default();
+        let mut back = Back { alone, ..Back::default() };
+        let watches_lanes = self.buffer.held_lanes() > 0;
         let mut failures = failures.into_iter().peekable();
         for (position, queued) in batch.drain(..).enumerate() {
             let Some((_, verdict)) = failures.next_if(|(failed, _)| *failed == position) else {
-                self.newly_settled.add(queued.size);
-                self.counters.delivered.add(queued.size);
-                if let Some((first, last)) = run.extend(queued.sequence) {
-                    self.progress.settle(first, last);
+                if watches_lanes && self.buffer.is_paced(queued.lane) {
+                    back.lanes.entry(queued.lane).or_default().delivered += 1;
                 }
+                self.counters.delivered.add(queued.size);
+                self.settle(&queued, || Settled::Delivered);
                 continue;
             };
             match verdict {
-                Verdict::Delivered => debug_assert!(false, "a failure is no delivery"),
+                Verdict::Delivered => {
+                    debug_assert!(false, "a failure is no delivery");
+                    back.alike.entry((queued.attempts, None)).or_default().push_back(queued);
+                }
                 Verdict::Retry(cause) => {
-                    let key = self.count_retry(&queued, cause, &mut answer);
-                    delays.entry(key).or_default().push_back(queued);
-                    continue;
+                    self.take_back(queued, cause, &mut back, &mut answer, now);
                 }
                 Verdict::Reject(reason) => {
                     answer.failed += 1;
-                    self.stop(rejected(&queued, &reason));
+                    self.reject(queued, reason, now);
                 }
             }
-            delays.entry((None, queued.attempts, None)).or_default().push_back(queued);
         }
-        if let Some((first, last)) = run.end() {
-            self.progress.settle(first, last);
-        }
+        self.note_progress();
         self.requests.recycle(batch);
-        self.requeue(delays, now);
+        self.requeue(back, latency, now);
         self.limiter.on_settle(&answer, now);
     }
 
-    /// Counts a retry and gives the key of its delay.
-    fn count_retry(
+    /// Counts a retry, and sorts the entry by what it waits for.
+    fn take_back(
         &mut self,
-        queued: &Queued<E>,
+        queued: Queued<E>,
         cause: Cause,
+        back: &mut Back<E>,
         answer: &mut Answer,
-    ) -> (Option<Lane>, u32, Option<Duration>) {
-        match cause {
+        now: Instant,
+    ) {
+        let lane = queued.lane;
+        let retry_after = match cause {
             Cause::Throttled { retry_after } => {
-                answer.throttled += 1;
                 self.counters.retried_throttled += 1;
-                // Which part of a shared lane was throttled is not known here: only what was
-                // refused waits. A lane of its own waits as a whole.
-                let lane = (queued.lane != Lane::SHARED).then_some(queued.lane);
-                (lane, queued.attempts, retry_after)
+                if self.is_known_throttled(&queued) {
+                    answer.failed += 1;
+                } else {
+                    answer.throttled += 1;
+                }
+                retry_after
             }
             Cause::Unavailable => {
                 answer.failed += 1;
                 self.counters.retried_unavailable += 1;
-                (None, queued.attempts, None)
+                None
             }
             Cause::Timeout => {
                 answer.failed += 1;
                 self.counters.retried_timeout += 1;
-                (None, queued.attempts, None)
+                None
             }
+        };
+        if let Some(reason) = self.exhausted(&queued, cause, now) {
+            return self.reject(queued, reason, now);
+        }
+        let is_throttled = matches!(cause, Cause::Throttled { .. });
+        if back.alone {
+            back.alike.entry((0, None)).or_default().push_back(queued);
+        } else if self.config.ordering == Ordering::PerLane {
+            let until = now + self.backoff.delay(queued.attempts, retry_after);
+            self.buffer.put_back(lane, [queued], Some(until), now);
+        } else if is_throttled && lane != Lane::SHARED {
+            let tally = back.lanes.entry(lane).or_default();
+            tally.attempts = tally.attempts.max(queued.attempts);
+            tally.retry_after = tally.retry_after.max(retry_after);
+            tally.throttled.push_back(queued);
+        } else {
+            back.alike.entry((queued.attempts, retry_after)).or_default().push_back(queued);
         }
     }
 
-    fn requeue(&mut self, delays: Delays<E>, now: Instant) {
-        let mut paused = false;
-        for ((lane, attempts, retry_after), entries) in delays {
-            let until = now + self.backoff.delay(attempts, retry_after);
-            match lane {
-                Some(lane) => {
-                    self.buffer.pause(lane, entries, until);
-                    paused = true;
-                }
-                None => self.buffer.delay(entries, until),
+    /// Whether a throttled entry says nothing new about the destination as a whole, because its
+    /// lane is known to be throttled and has its own pace: one hot shard must not slow the others.
+    fn is_known_throttled(&self, queued: &Queued<E>) -> bool {
+        match self.config.ordering {
+            Ordering::None => self.buffer.is_paced(queued.lane),
+            Ordering::PerLane => queued.lane != Lane::SHARED && queued.attempts > 1,
+        }
+    }
+
+    /// Whether the settings allow no further attempt.
+    fn exhausted(&self, queued: &Queued<E>, cause: Cause, now: Instant) -> Option<Reason> {
+        let (attempts, cause) = (queued.attempts, cause.as_str());
+        if self.config.max_attempts.is_some_and(|most| attempts >= most) {
+            let message = format!("given up after {attempts} attempts, the last one {cause}");
+            return Some(Reason::new("MaxAttempts", message));
+        }
+        let age = now.saturating_duration_since(queued.admitted_at);
+        if self.config.max_age.is_some_and(|most| age >= most) {
+            let message = format!("given up {age:?} after its admission, the last attempt {cause}");
+            return Some(Reason::new("MaxAge", message));
+        }
+        None
+    }
+
+    #[allow(clippy::cast_precision_loss)] // entries of one answer
+    fn requeue(&mut self, back: Back<E>, latency: Duration, now: Instant) {
+        let latency = latency.as_secs_f64().max(1e-3);
+        let is_throttled = back.lanes.values().any(|tally| !tally.throttled.is_empty());
+        for (lane, tally) in back.lanes {
+            let throttled = tally.throttled.len();
+            if self.buffer.is_paced(lane) {
+                self.buffer.learn(lane, tally.delivered, throttled, latency);
+            } else if self.buffer.held_lanes() < MOST_PACED_LANES {
+                // Only the lane's own part of what is in flight is known: that of this answer.
+                let requests = (self.requests.len() + 1) as f64;
+                let taken = (tally.delivered as f64).max(throttled as f64 / 2.0);
+                let rate = requests * taken / latency;
+                let step = self.config.max_batch_size as f64 / 100.0;
+                self.buffer.pace(lane, Pace::new(rate, step, now));
+            } else {
+                // So many lanes at once are no sign of a lane: the sink's limiter was told.
+                let until = now + self.backoff.delay(tally.attempts, tally.retry_after);
+                self.buffer.delay(tally.throttled, until, false);
+                continue;
+            }
+            if throttled > 0 {
+                // A lane that took something goes on at its pace; one that took nothing waits.
+                let waits = tally.delivered == 0 || tally.retry_after.is_some();
+                let until =
+                    waits.then(|| now + self.backoff.delay(tally.attempts, tally.retry_after));
+                self.buffer.put_back(lane, tally.throttled, until, now);
             }
         }
-        if paused {
-            self.buffer.sweep();
+        if is_throttled {
+            self.buffer.sweep(now);
+        }
+        for ((attempts, retry_after), entries) in back.alike {
+            let attempts = if back.alone {
+                entries.iter().map(|queued| queued.attempts).max().unwrap_or(1)
+            } else {
+                attempts
+            };
+            let until = now + self.backoff.delay(attempts, retry_after);
+            self.buffer.delay(entries, until, back.alone);
         }
     }
 }
 
-/// A rejection stops the sink, which keeps the entry: nothing is ever dropped silently.
-fn rejected<E>(queued: &Queued<E>, reason: &Reason) -> Error {
-    Error::new(
-        ErrorKind::Fatal,
-        "send",
-        format!(
-            "the destination refused entry {} for good at attempt {}: {reason}; it is kept, with \
-             all that is unsent",
-            queued.sequence, queued.attempts
-        ),
-    )
+/// Lanes that have a pace of their own, at most: some megabytes.
+const MOST_PACED_LANES: usize = 10_000;
+
+/// Entries of one answer that go back, by what they wait for. Ordered maps, so that one seed gives
+/// one history.
+struct Back<E> {
+    /// Whether the request was a half that stays together.
+    alone: bool,
+    /// By attempts and the destination's wish: an entry that failed ten times does not make others,
+    /// which failed once, wait as long as it does.
+    alike: BTreeMap<(u32, Option<Duration>), VecDeque<Queued<E>>>,
+    lanes: BTreeMap<Lane, Tally<E>>,
+}
+
+impl<E> Default for Back<E> {
+    fn default() -> Self {
+        Self { alone: false, alike: BTreeMap::new(), lanes: BTreeMap::new() }
+    }
+}
+
+/// What became of a lane's entries in one answer.
+struct Tally<E> {
+    /// Counted only for lanes that have a pace.
+    delivered: usize,
+    throttled: VecDeque<Queued<E>>,
+    attempts: u32,
+    retry_after: Option<Duration>,
+}
+
+impl<E> Default for Tally<E> {
+    fn default() -> Self {
+        Self { delivered: 0, throttled: VecDeque::new(), attempts: 0, retry_after: None }
+    }
 }
 
 impl Cause {
@@ -213,27 +329,5 @@ impl Cause {
             Self::Unavailable => "unavailable",
             Self::Timeout => "timed out",
         }
-    }
-}
-
-/// Joins rising sequences to runs without gaps.
-#[derive(Default)]
-struct Run(Option<(u64, u64)>);
-
-impl Run {
-    /// Adds a sequence; gives the run before it if there is a gap between.
-    #[inline]
-    fn extend(&mut self, sequence: u64) -> Option<(u64, u64)> {
-        match &mut self.0 {
-            Some((_, last)) if *last + 1 == sequence => {
-                *last = sequence;
-                None
-            }
-            run => run.replace((sequence, sequence)),
-        }
-    }
-
-    fn end(self) -> Option<(u64, u64)> {
-        self.0
     }
 }

@@ -38,6 +38,29 @@ impl Progress {
     }
 }
 
+/// Joins rising sequences to runs without gaps, so that `Progress` is told of runs, not of entries.
+#[derive(Debug, Default)]
+pub(super) struct Run(Option<(u64, u64)>);
+
+impl Run {
+    /// Adds a sequence; gives the run before it if there is a gap between.
+    #[inline]
+    pub(super) fn extend(&mut self, sequence: u64) -> Option<(u64, u64)> {
+        match &mut self.0 {
+            Some((_, last)) if *last + 1 == sequence => {
+                *last = sequence;
+                None
+            }
+            run => run.replace((sequence, sequence)),
+        }
+    }
+
+    /// The last run.
+    pub(super) fn take(&mut self) -> Option<(u64, u64)> {
+        self.0.take()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;

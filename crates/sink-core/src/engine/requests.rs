@@ -27,6 +27,8 @@ pub(super) struct InFlight<E> {
     pub(super) batch: Vec<Queued<E>>,
     pub(super) bytes: usize,
     pub(super) issued_at: Instant,
+    /// Whether it is a half of a request that was refused as a whole.
+    pub(super) alone: bool,
 }
 
 #[derive(Debug)]

@@ -41,6 +41,8 @@ const LARGEST_GROWTH: f64 = 0.25;
 /// What may go at once after a wait, as a share of a second: timers tick in milliseconds, and a
 /// late one must not cost throughput.
 const BURST: f64 = 0.02;
+/// A wake-up is some nanoseconds early at times; that must not cost an entry.
+const NEARLY: f64 = 1e-3;
 
 impl Pace {
     /// A pace of so many entries a second, which a round raises by `step` entries.
@@ -61,8 +63,7 @@ impl Pace {
         let most = (request as f64).max(self.rate * BURST);
         self.tokens = (self.tokens + self.rate * since.as_secs_f64()).min(most);
         self.counted_at = self.counted_at.max(now);
-        // A wake-up is some nanoseconds early at times; that must not cost an entry.
-        (self.tokens + 1e-3) as usize
+        (self.tokens + NEARLY) as usize
     }
 
     /// Takes the tokens of so many entries that go now.
@@ -74,8 +75,12 @@ impl Pace {
     /// When so many entries may go, by the last look at what is available.
     #[allow(clippy::cast_precision_loss)]
     pub(crate) fn ready_at(&self, entries: usize) -> Instant {
-        let missing = (entries as f64 - self.tokens).max(0.0);
-        self.counted_at + Duration::from_secs_f64((missing / self.rate).min(3600.0))
+        let missing = entries as f64 - self.tokens;
+        if missing <= NEARLY {
+            return self.counted_at;
+        }
+        let wait = Duration::from_secs_f64((missing / self.rate).min(3600.0));
+        self.counted_at + wait.max(Duration::from_nanos(1)) // never now again
     }
 
     /// Learns from an answer: so many entries taken and refused, `latency` seconds after they were

@@ -1,9 +1,14 @@
 //! A destination that asks the test what to answer.
 
-use std::{fmt, sync::Mutex, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use sink_core::{
-    Batch, ConvertError, Destination, Entry, Error, Lane, Limits, Outcome, Reason, Settings, Sink,
+    Batch, ConvertError, Destination, Entry, Error, Lane, Limits, Outcome, RateLimiter, Reason,
+    Settings, Sink, rate_limit::Answer,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -48,11 +53,46 @@ pub(crate) struct Scripted {
     requests: mpsc::UnboundedSender<Request>,
     /// What to panic at.
     pub(crate) panics: Mutex<Option<&'static str>>,
-    /// Runs in the driver, once, while it takes in the next entry.
-    pub(crate) meanwhile: Mutex<Option<Meanwhile>>,
 }
 
-pub(crate) type Meanwhile = Box<dyn FnOnce() + Send>;
+/// Limits nothing, and runs something once in the middle of the driver's step, after it has taken
+/// in what had arrived.
+#[derive(Clone, Default)]
+pub(crate) struct Meanwhile(Arc<Mutex<Option<Action>>>);
+
+type Action = Box<dyn FnOnce() + Send>;
+
+impl Meanwhile {
+    /// What to run in the next step.
+    pub(crate) fn set(&self, meanwhile: impl FnOnce() + Send + 'static) {
+        *self.0.lock().unwrap() = Some(Box::new(meanwhile));
+    }
+}
+
+impl fmt::Debug for Meanwhile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Meanwhile")
+    }
+}
+
+impl RateLimiter for Meanwhile {
+    fn allowance(&mut self, _: std::time::Instant) -> usize {
+        usize::MAX
+    }
+
+    /// Asked at each step.
+    fn max_batch_size(&self) -> usize {
+        let meanwhile = self.0.lock().unwrap().take();
+        if let Some(meanwhile) = meanwhile {
+            meanwhile();
+        }
+        usize::MAX
+    }
+
+    fn on_issue(&mut self, _: usize, _: usize, _: std::time::Instant) {}
+
+    fn on_settle(&mut self, _: &Answer, _: std::time::Instant) {}
+}
 
 #[derive(Debug)]
 pub(crate) struct NoError;
@@ -106,10 +146,6 @@ impl Destination for Scripted {
 
     fn lane(&self, _: &Item) -> Lane {
         self.maybe_panic("lane");
-        let meanwhile = self.meanwhile.lock().unwrap().take();
-        if let Some(meanwhile) = meanwhile {
-            meanwhile();
-        }
         Lane::SHARED
     }
 }
@@ -140,7 +176,7 @@ pub(crate) fn settings() -> Settings {
 
 pub(crate) fn scripted() -> (Scripted, mpsc::UnboundedReceiver<Request>) {
     let (requests, receiver) = mpsc::unbounded_channel();
-    (Scripted { requests, panics: Mutex::new(None), meanwhile: Mutex::new(None) }, receiver)
+    (Scripted { requests, panics: Mutex::new(None) }, receiver)
 }
 
 /// A sink with these settings, and its requests.

@@ -450,10 +450,7 @@ fn a_rejection_stops_the_engine_and_keeps_the_entry() {
     );
     assert_eq!(bench.unsent(), [2]);
     let error = bench.engine.fatal().expect("stopped").to_string();
-    assert!(
-        error.contains("refused entry 2 for good at attempt 1: ValidationException"),
-        "{error}"
-    );
+    assert!(error.contains("entry 2 was rejected at attempt 1: ValidationException"), "{error}");
 
     let mut bench = Bench::new(config());
     bench.push_many(4);

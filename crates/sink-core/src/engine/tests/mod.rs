@@ -2,6 +2,8 @@
 #![allow(clippy::disallowed_methods)] // a test starts its own clock
 
 mod behaviour;
+mod history;
+mod model;
 mod properties;
 
 use std::time::{Duration, Instant};
@@ -10,7 +12,7 @@ use super::{Engine, EngineConfig, RequestId, RetryDelay};
 use crate::{
     destination::{Entry, Lane},
     outcome::{Cause, Outcome, Reason, Verdict},
-    rate_limit::{CongestionControl, RateLimiter},
+    rate_limit::{CongestionControl, RateLimiter, Unlimited},
     settings::{OnTimeout, Ordering},
 };
 
@@ -43,6 +45,8 @@ fn config() -> EngineConfig {
             initial: Duration::from_millis(100),
             max: Duration::from_millis(2000),
         },
+        max_attempts: None,
+        max_age: None,
     }
 }
 
@@ -66,8 +70,7 @@ struct Bench {
 
 impl Bench {
     fn new(config: EngineConfig) -> Self {
-        let limiter = congestion_control(&config);
-        Self::with_limiter(config, limiter)
+        Self::with_limiter(config, Box::new(Unlimited))
     }
 
     fn with_limiter(config: EngineConfig, limiter: Box<dyn RateLimiter>) -> Self {
