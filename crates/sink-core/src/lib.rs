@@ -101,6 +101,8 @@ mod driver;
 pub mod engine;
 mod error;
 #[cfg(feature = "tokio")]
+mod files;
+#[cfg(feature = "tokio")]
 mod inbox;
 mod outcome;
 pub mod rate_limit;
@@ -116,7 +118,7 @@ pub use self::{
     dead_letter::{DeadLetter, DeadLetterFuture, DeadLetterHandler},
     driver::Driver,
     sink::{Closed, Sink, Summary, TryWriteError},
-    snapshot::{Snapshot, SnapshotEntry},
+    snapshot::{Snapshot, SnapshotEntry, file_store::FileSnapshotStore, store::SnapshotStore},
 };
 pub use self::{
     convert::{ConvertError, ElementConverter},

@@ -1,6 +1,8 @@
 //! What a sink had not delivered, to be kept and written again later.
 
 pub(crate) mod encoding;
+pub(crate) mod file_store;
+pub(crate) mod store;
 
 use self::encoding::Format;
 use crate::{
@@ -83,7 +85,8 @@ impl<E> Snapshot<E> {
 }
 
 impl<E: SnapshotEntry> Snapshot<E> {
-    /// The snapshot as bytes, to be kept anywhere: in a file, a database, an object store.
+    /// The snapshot as bytes, to be kept anywhere: in a
+    /// [`FileSnapshotStore`](crate::FileSnapshotStore), a database, an object store.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut writer = FORMAT.writer();
         writer.bytes(self.kind.as_bytes());
