@@ -84,6 +84,7 @@
 //!
 //! - `tokio` (default): the handle and the driver. Without it, the crate is the engine alone.
 //! - `serde` (default): [`Settings`] as configuration data.
+//! - `dead-letter-file` (default): `FileDeadLetters`.
 
 // The documentation names the handle, which is not there without it.
 #![cfg_attr(not(feature = "tokio"), allow(rustdoc::broken_intra_doc_links))]
@@ -112,6 +113,11 @@ mod sink;
 #[cfg(feature = "tokio")]
 mod snapshot;
 
+#[cfg(feature = "dead-letter-file")]
+pub use self::dead_letter::{
+    file::{Encoded, FileDeadLetters, OwnedDeadLetter},
+    reader::DeadLetterReader,
+};
 #[cfg(feature = "tokio")]
 pub use self::{
     builder::{Pair, SinkBuilder},
