@@ -107,6 +107,8 @@ mod files;
 mod inbox;
 mod outcome;
 pub mod rate_limit;
+#[cfg(feature = "tokio")]
+mod router;
 mod settings;
 #[cfg(feature = "tokio")]
 mod sink;
@@ -123,6 +125,7 @@ pub use self::{
     builder::{Pair, SinkBuilder},
     dead_letter::{DeadLetter, DeadLetterFuture, DeadLetterHandler},
     driver::Driver,
+    router::{RouteKey, SinkRouter, SinkRouterBuilder, snapshot::RouterSnapshot},
     sink::{Closed, Sink, Summary, TryWriteError},
     snapshot::{Snapshot, SnapshotEntry, file_store::FileSnapshotStore, store::SnapshotStore},
 };
