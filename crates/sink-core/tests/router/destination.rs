@@ -44,8 +44,8 @@ pub(crate) struct World {
     pub(crate) stored: Mutex<BTreeMap<u32, Vec<u64>>>,
     /// How many destinations there are for each route now.
     live: Mutex<BTreeMap<u32, usize>>,
-    /// How many there were at once, at most.
-    most_live: Mutex<usize>,
+    /// How many routes had one at once, at most, and how many one route had.
+    most_live: Mutex<(usize, usize)>,
     /// Routes that do not answer for now.
     stuck: watch::Sender<BTreeSet<u32>>,
     /// Routes that fail for good.
@@ -131,7 +131,12 @@ impl World {
     }
 
     pub(crate) fn most_open(&self) -> usize {
-        *self.most_live.lock().unwrap()
+        self.most_live.lock().unwrap().0
+    }
+
+    /// How many destinations one route had at once, at most.
+    pub(crate) fn most_of_one_route(&self) -> usize {
+        self.most_live.lock().unwrap().1
     }
 
     pub(crate) fn open_sink(
@@ -180,9 +185,8 @@ impl Memory {
     fn new(route: u32, world: Arc<World>) -> Self {
         let mut live = world.live.lock().unwrap();
         *live.entry(route).or_default() += 1;
-        assert_eq!(live[&route], 1, "route {route} has two sinks at once");
         let mut most = world.most_live.lock().unwrap();
-        *most = live.len().max(*most);
+        *most = (live.len().max(most.0), live[&route].max(most.1));
         drop((live, most));
         Self { route, world }
     }
@@ -190,7 +194,9 @@ impl Memory {
 
 impl Drop for Memory {
     fn drop(&mut self) {
-        self.world.live.lock().unwrap().remove(&self.route);
+        let mut live = self.world.live.lock().unwrap();
+        *live.get_mut(&self.route).unwrap() -= 1;
+        live.retain(|_, count| *count > 0);
     }
 }
 

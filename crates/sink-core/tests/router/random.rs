@@ -81,6 +81,7 @@ async fn run(seed: u64) {
     router.close().await.unwrap();
 
     assert!(world.most_open() <= max_open, "{} were open at once", world.most_open());
+    assert!(world.most_of_one_route() <= 1, "a route had two sinks at once");
     assert!(router.snapshot().await.is_empty());
     let ledger = ledger.lock().unwrap();
     for route in 0..ROUTES {
@@ -149,4 +150,32 @@ async fn watch(mut random: Rng, router: Router, world: Arc<World>, ledger: Arc<M
             }
         }
     }
+}
+
+/// What the seeds cannot show: writers that run at the same time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nothing_is_lost_between_threads() {
+    let world = World::calm();
+    let router = router(&world).max_open(3).idle_timeout(Duration::ZERO).build().unwrap();
+    let writers: Vec<_> = (0..4)
+        .map(|writer| {
+            let router = router.clone();
+            tokio::spawn(async move {
+                for number in 0..250 {
+                    let id = writer * 1000 + number;
+                    let route = u32::try_from(id * 7 % 5).unwrap();
+                    router.write((route, id)).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    router.close().await.unwrap();
+    let mut stored: Vec<_> = world.stored.lock().unwrap().values().flatten().copied().collect();
+    stored.sort_unstable();
+    let written: Vec<_> =
+        (0..4).flat_map(|writer| (0..250).map(move |n| writer * 1000 + n)).collect();
+    assert_eq!(stored, written);
 }
