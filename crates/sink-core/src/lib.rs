@@ -84,6 +84,7 @@
 //!
 //! - `tokio` (default): the handle and the driver. Without it, the crate is the engine alone.
 //! - `serde` (default): [`Settings`] as configuration data.
+//! - `dead-letter-file` (default): `FileDeadLetters`.
 
 // The documentation names the handle, which is not there without it.
 #![cfg_attr(not(feature = "tokio"), allow(rustdoc::broken_intra_doc_links))]
@@ -101,6 +102,8 @@ mod driver;
 pub mod engine;
 mod error;
 #[cfg(feature = "tokio")]
+mod files;
+#[cfg(feature = "tokio")]
 mod futures_sink;
 #[cfg(feature = "tokio")]
 mod inbox;
@@ -108,12 +111,19 @@ mod outcome;
 pub mod rate_limit;
 #[cfg(feature = "tokio")]
 mod receipt;
+#[cfg(feature = "tokio")]
+mod router;
 mod settings;
 #[cfg(feature = "tokio")]
 mod sink;
 #[cfg(feature = "tokio")]
 mod snapshot;
 
+#[cfg(feature = "dead-letter-file")]
+pub use self::dead_letter::{
+    file::{Encoded, FileDeadLetters, OwnedDeadLetter},
+    reader::DeadLetterReader,
+};
 #[cfg(feature = "tokio")]
 pub use self::{
     builder::{Pair, SinkBuilder},
@@ -121,8 +131,11 @@ pub use self::{
     driver::Driver,
     futures_sink::FuturesSink,
     receipt::Receipt,
+    router::{RouteKey, SinkRouter, SinkRouterBuilder, snapshot::RouterSnapshot},
     sink::{Closed, Sink, Summary, TryWriteError},
-    snapshot::{Snapshot, SnapshotEntry, SnapshotMode},
+    snapshot::{
+        Snapshot, SnapshotEntry, SnapshotMode, file_store::FileSnapshotStore, store::SnapshotStore,
+    },
 };
 pub use self::{
     convert::{ConvertError, ElementConverter},

@@ -1,5 +1,10 @@
 //! Where rejected entries go.
 
+#[cfg(feature = "dead-letter-file")]
+pub(crate) mod file;
+#[cfg(feature = "dead-letter-file")]
+pub(crate) mod reader;
+
 use std::{error::Error as StdError, pin::Pin, time::Duration};
 
 use crate::outcome::Reason;
