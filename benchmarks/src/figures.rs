@@ -27,20 +27,20 @@ pub struct Figures {
 }
 
 impl Figures {
-    /// Runs every scenario.
+    /// Runs every scenario with this seed.
     ///
     /// # Errors
     ///
     /// When a sink fails.
-    pub fn of(limiter: Limiter) -> Result<Self> {
+    pub fn of(limiter: Limiter, seed: u64) -> Result<Self> {
         Ok(Self {
             limiter,
-            steady: scenarios::steady(&limiter, BURST)?,
-            steady_large_burst: scenarios::steady(&limiter, 50_000.0)?,
-            steady_small_burst: scenarios::steady(&limiter, 1000.0)?,
-            change: scenarios::change(&limiter)?,
-            fairness: scenarios::fairness(&limiter)?,
-            lanes: scenarios::lanes(&limiter)?,
+            steady: scenarios::steady(&limiter, BURST, seed)?,
+            steady_large_burst: scenarios::steady(&limiter, 50_000.0, seed)?,
+            steady_small_burst: scenarios::steady(&limiter, 1000.0, seed)?,
+            change: scenarios::change(&limiter, seed)?,
+            fairness: scenarios::fairness(&limiter, seed)?,
+            lanes: scenarios::lanes(&limiter, seed)?,
         })
     }
 }

@@ -7,8 +7,9 @@
 //! - [`throttled`] is the destination, [`token_bucket`] what it takes, [`recorder`] what it saw.
 //! - [`simulation`] runs sinks and their producers against it.
 //! - [`limiters`] lists what is compared, [`scenarios`] how, [`targets`] what is good enough.
-//! - [`figures`] runs every scenario for a limiter; [`table`] shows them.
+//! - [`figures`] runs every scenario for a limiter; [`table`] and [`chart`] show them.
 
+pub mod chart;
 pub mod figures;
 pub mod limiters;
 pub mod recorder;

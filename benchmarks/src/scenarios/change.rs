@@ -2,7 +2,7 @@
 
 use std::{ops::Range, time::Duration};
 
-use super::{BURST, CAPACITY, ONE_WAY, SEED, seconds};
+use super::{BURST, CAPACITY, ONE_WAY, seconds};
 use crate::{
     Result,
     limiters::Limiter,
@@ -41,12 +41,12 @@ pub struct Change {
 /// # Errors
 ///
 /// When the sink fails.
-pub fn change(limiter: &Limiter) -> Result<Change> {
+pub fn change(limiter: &Limiter, seed: u64) -> Result<Change> {
     let [halved_at, doubled_at, end] = CHANGES;
     let capacity =
         Capacity::steady(CAPACITY).then(halved_at, CAPACITY / 2.0).then(doubled_at, CAPACITY);
     let bucket = TokenBucket::new(capacity.clone(), BURST);
-    let world = World { buckets: vec![(0, bucket)], one_way: ONE_WAY, length: end, seed: SEED };
+    let world = World { buckets: vec![(0, bucket)], one_way: ONE_WAY, length: end, seed };
     let recorder = run(world, |simulation| {
         let sink = simulation.sink(limiter)?;
         simulation.saturate(sink, Duration::ZERO);

@@ -2,7 +2,7 @@
 
 use std::{ops::RangeInclusive, time::Duration};
 
-use super::{BURST, CAPACITY, SEED, seconds};
+use super::{BURST, CAPACITY, seconds};
 use crate::{
     Result,
     limiters::Limiter,
@@ -25,9 +25,9 @@ const ONE_WAY: RangeInclusive<u64> = 7..=13;
 /// # Errors
 ///
 /// When a sink fails.
-pub fn fairness(limiter: &Limiter) -> Result<f64> {
+pub fn fairness(limiter: &Limiter, seed: u64) -> Result<f64> {
     let bucket = TokenBucket::new(Capacity::steady(CAPACITY), BURST);
-    let world = World { buckets: vec![(0, bucket)], one_way: ONE_WAY, length: END, seed: SEED };
+    let world = World { buckets: vec![(0, bucket)], one_way: ONE_WAY, length: END, seed };
     let recorder = run(world, |simulation| {
         for from in STARTS {
             let sink = simulation.sink(limiter)?;

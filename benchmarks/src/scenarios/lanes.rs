@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use super::{ONE_WAY, SEED, seconds};
+use super::{ONE_WAY, seconds};
 use crate::{
     Result,
     limiters::Limiter,
@@ -46,14 +46,14 @@ pub struct Lanes {
 /// # Errors
 ///
 /// When the sink fails.
-pub fn lanes(limiter: &Limiter) -> Result<Lanes> {
+pub fn lanes(limiter: &Limiter, seed: u64) -> Result<Lanes> {
     let steady = Capacity::steady(CAPACITY);
     let hot = steady.clone().then(FALL, CAPACITY / 100.0);
     let buckets = OTHERS
         .map(|lane| (lane, TokenBucket::new(steady.clone(), BURST)))
         .chain([(HOT, TokenBucket::new(hot, BURST))])
         .collect();
-    let world = World { buckets, one_way: ONE_WAY, length: END, seed: SEED };
+    let world = World { buckets, one_way: ONE_WAY, length: END, seed };
     let recorder = run(world, |simulation| {
         let sink = simulation.sink(limiter)?;
         for lane in OTHERS.chain([HOT]) {

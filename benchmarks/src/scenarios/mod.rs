@@ -23,9 +23,6 @@ pub const BURST: f64 = 5000.0;
 /// 20 ms to an answer.
 const ONE_WAY: RangeInclusive<u64> = 10..=10;
 
-/// The limiters are compared on the same history of the world.
-const SEED: u64 = 1;
-
 const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }

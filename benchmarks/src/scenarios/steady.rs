@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{CAPACITY, ONE_WAY, SEED, seconds};
+use super::{CAPACITY, ONE_WAY, seconds};
 use crate::{
     Result,
     limiters::Limiter,
@@ -32,10 +32,10 @@ pub struct Steady {
 /// # Errors
 ///
 /// When the sink fails.
-pub fn steady(limiter: &Limiter, burst: f64) -> Result<Steady> {
+pub fn steady(limiter: &Limiter, burst: f64, seed: u64) -> Result<Steady> {
     let capacity = Capacity::steady(CAPACITY);
     let bucket = TokenBucket::new(capacity.clone(), burst);
-    let world = World { buckets: vec![(0, bucket)], one_way: ONE_WAY, length: END, seed: SEED };
+    let world = World { buckets: vec![(0, bucket)], one_way: ONE_WAY, length: END, seed };
     let recorder = run(world, |simulation| {
         let sink = simulation.sink(limiter)?;
         simulation.saturate(sink, Duration::ZERO);
