@@ -84,6 +84,8 @@
 //!
 //! - `tokio` (default): the handle and the driver. Without it, the crate is the engine alone.
 //! - `serde` (default): [`Settings`] as configuration data.
+//! - `tower`: a `tower::Service` sends a destination's requests (`ServiceDestination`), so that
+//!   timeouts, limits or tracing can be layered around any connector's client.
 
 // The documentation names the handle, which is not there without it.
 #![cfg_attr(not(feature = "tokio"), allow(rustdoc::broken_intra_doc_links))]
@@ -104,12 +106,16 @@ mod error;
 mod inbox;
 mod outcome;
 pub mod rate_limit;
+#[cfg(feature = "tower")]
+mod service;
 mod settings;
 #[cfg(feature = "tokio")]
 mod sink;
 #[cfg(feature = "tokio")]
 mod snapshot;
 
+#[cfg(feature = "tower")]
+pub use self::service::{SendService, ServiceDestination};
 #[cfg(feature = "tokio")]
 pub use self::{
     builder::{Pair, SinkBuilder},
