@@ -85,6 +85,8 @@
 //! - `tokio` (default): the handle and the driver. Without it, the crate is the engine alone.
 //! - `serde` (default): [`Settings`] as configuration data.
 //! - `dead-letter-file` (default): `FileDeadLetters`.
+//! - `tower`: a `tower::Service` sends a destination's requests (`ServiceDestination`), so that
+//!   timeouts, limits or tracing can be layered around any connector's client.
 
 // The documentation names the handle, which is not there without it.
 #![cfg_attr(not(feature = "tokio"), allow(rustdoc::broken_intra_doc_links))]
@@ -113,6 +115,8 @@ pub mod rate_limit;
 mod receipt;
 #[cfg(feature = "tokio")]
 mod router;
+#[cfg(feature = "tower")]
+mod service;
 mod settings;
 #[cfg(feature = "tokio")]
 mod sink;
@@ -124,6 +128,8 @@ pub use self::dead_letter::{
     file::{Encoded, FileDeadLetters, OwnedDeadLetter},
     reader::DeadLetterReader,
 };
+#[cfg(feature = "tower")]
+pub use self::service::{SendService, ServiceDestination};
 #[cfg(feature = "tokio")]
 pub use self::{
     builder::{Pair, SinkBuilder},

@@ -1,0 +1,24 @@
+//! Rate limiters, measured in simulated time.
+//!
+//! A real sink writes to a fake destination that takes so many records a second and throttles the
+//! surplus, as Kinesis and its like do. Time is tokio's paused clock: half a minute passes in a
+//! second or two, on a busy machine as on a quiet one, and one seed gives one result.
+//!
+//! - [`throttled`] is the destination, [`token_bucket`] what it takes, [`recorder`] what it saw.
+//! - [`simulation`] runs sinks and their producers against it.
+//! - [`limiters`] lists what is compared, [`scenarios`] how, [`targets`] what is good enough.
+//! - [`figures`] runs every scenario for a limiter; [`table`] and [`chart`] show them.
+
+pub mod chart;
+pub mod figures;
+pub mod limiters;
+pub mod recorder;
+pub mod scenarios;
+pub mod simulation;
+pub mod table;
+pub mod targets;
+pub mod throttled;
+pub mod token_bucket;
+
+/// A scenario that could not be run is a mistake here, whatever the error: it only has to be told.
+pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
