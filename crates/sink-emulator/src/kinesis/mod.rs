@@ -3,6 +3,7 @@
 mod limits;
 mod put;
 mod read;
+mod reshard;
 mod shapes;
 mod store;
 mod streams;
@@ -66,7 +67,22 @@ impl Kinesis {
         streams::create(&mut lock(&self.store), name, shards, None).map_err(|error| error.message)
     }
 
-    /// What arrived in each shard of a stream, in order; `None` if there is no such stream.
+    /// Splits a shard in the middle of its hash keys: it closes, and two new ones, numbered on, take
+    /// what comes for it from now on.
+    ///
+    /// # Errors
+    ///
+    /// The service's message, when there is no such stream or no such shard, or it is closed already.
+    pub fn split_shard(&self, stream: &str, shard_id: &str) -> Result<(), String> {
+        let mut store = lock(&self.store);
+        let limits = store.limits.clone();
+        find(&mut store, Some(stream), None)
+            .and_then(|stream| reshard::split(stream, &limits, shard_id, None))
+            .map_err(|error| error.message)
+    }
+
+    /// What arrived in each shard of a stream, in order, the closed shards among them; `None` if
+    /// there is no such stream.
     ///
     /// Empty shards if the emulator [forgets](crate::EmulatorBuilder::forget_records) records.
     pub fn records(&self, stream: &str) -> Option<Vec<Vec<Record>>> {
@@ -75,7 +91,8 @@ impl Kinesis {
         Some(shards.iter().map(|shard| shard.records.clone()).collect())
     }
 
-    /// What each shard of a stream took and refused; `None` if there is no such stream.
+    /// What each shard of a stream took and refused, the closed ones among them; `None` if there is
+    /// no such stream.
     pub fn totals(&self, stream: &str) -> Option<Vec<ShardTotals>> {
         let store = lock(&self.store);
         let shards = &store.streams.get(stream)?.shards;
@@ -124,6 +141,8 @@ impl Kinesis {
             "DescribeStreamSummary" => call.with(streams::describe_stream_summary),
             "ListStreams" => call.with(streams::list_streams),
             "ListShards" => call.with(streams::list_shards),
+            "SplitShard" => call.with(reshard::split_shard),
+            "MergeShards" => call.with(reshard::merge_shards),
             "UpdateMaxRecordSize" => call.with(streams::update_max_record_size),
             "GetShardIterator" => call.with(read::get_shard_iterator),
             "GetRecords" => call.with(read::get_records),
