@@ -8,9 +8,12 @@ mod shapes;
 mod store;
 mod streams;
 
-use std::sync::{
-    Mutex,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    collections::HashMap,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -34,6 +37,8 @@ pub struct Kinesis {
     in_flight: AtomicUsize,
     most_in_flight: AtomicUsize,
     requests: AtomicUsize,
+    /// Requests by operation.
+    calls: Mutex<HashMap<String, usize>>,
 }
 
 /// Counts a request as in flight until it is dropped.
@@ -55,6 +60,7 @@ impl Kinesis {
             in_flight: AtomicUsize::new(0),
             most_in_flight: AtomicUsize::new(0),
             requests: AtomicUsize::new(0),
+            calls: Mutex::default(),
         }
     }
 
@@ -104,9 +110,18 @@ impl Kinesis {
         self.requests.load(Ordering::Relaxed)
     }
 
-    /// How many of them were there at once, at most.
+    /// How many requests for this operation (such as `ListShards`) came, whatever became of them.
+    pub fn calls(&self, operation: &str) -> usize {
+        lock(&self.calls).get(operation).copied().unwrap_or(0)
+    }
+
+    /// How many requests to write were there at once, at most.
     pub fn most_requests_in_flight(&self) -> usize {
         self.most_in_flight.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count_call(&self, operation: &str) {
+        *lock(&self.calls).entry(operation.to_owned()).or_default() += 1;
     }
 
     pub(crate) fn count_request(&self) -> InFlight<'_> {
