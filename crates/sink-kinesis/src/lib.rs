@@ -4,6 +4,7 @@ mod config;
 mod converter;
 mod failures;
 mod request;
+mod state;
 
 pub use config::{KinesisSink, KinesisSinkConfig, Stream};
 pub use converter::{KinesisConverter, KinesisEntry, as_is, keyed};
