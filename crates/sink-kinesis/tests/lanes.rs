@@ -84,7 +84,7 @@ fn lane_of(shard_id: &str) -> Lane {
 async fn until(
     destination: &KinesisDestination,
     entry: &KinesisEntry,
-    holds: impl Fn(Lane) -> bool,
+    holds: impl Fn(Lane) -> bool + Send + Sync,
 ) {
     let waiting = async {
         while !holds(destination.lane(entry)) {
