@@ -25,3 +25,4 @@ mod text;
 
 pub use classify::Classifier;
 pub use client::{AssumeRole, AwsConfig};
+pub use text::describe;

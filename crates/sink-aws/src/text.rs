@@ -2,12 +2,30 @@
 
 use std::error::Error;
 
+use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+
 /// Bytes of a service's message that a message of ours repeats.
 const LONGEST: usize = 400;
 
 /// Where the secrets begin: the answer to a wrong signature goes on with the request as it should
 /// have been signed, session token included.
 const SECRETS: [&str; 2] = ["The Canonical String", "The String-to-Sign"];
+
+/// What a failed call says, for a log: the service's code and message, or else the error and its
+/// causes. On one line and cut short; the SDK's own text goes on with the request, secrets
+/// included.
+pub fn describe<E>(error: &SdkError<E, HttpResponse>) -> String
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    match error.code() {
+        Some(code) => {
+            format!("{}: {}", one_line(code), one_line(error.message().unwrap_or("no message")))
+        }
+        None => chain(error),
+    }
+}
 
 /// A text on one line, without what follows the mark of a secret, and cut at [`LONGEST`] bytes.
 pub(crate) fn one_line(text: &str) -> String {
@@ -53,6 +71,12 @@ fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
+    use aws_sdk_kinesis::operation::put_records::PutRecordsError;
+    use aws_smithy_runtime_api::http::StatusCode;
+    use aws_smithy_types::{body::SdkBody, error::ErrorMetadata};
+
     use super::*;
 
     #[test]
@@ -70,8 +94,28 @@ mod tests {
     }
 
     #[test]
+    fn a_failed_call_is_described_by_its_code_or_by_its_causes() {
+        let status = StatusCode::try_from(400).unwrap();
+        let answer = || HttpResponse::new(status, SdkBody::empty());
+        let said = |code, message| {
+            let meta = ErrorMetadata::builder().code(code).message(message).build();
+            SdkError::service_error(PutRecordsError::generic(meta), answer())
+        };
+        for (error, expected) in [
+            (said("Throttled", "Rate\nexceeded"), "Throttled: Rate exceeded"),
+            (said("Wrong", "No match. The Canonical String: secret"), "Wrong: No match."),
+            (
+                SdkError::timeout_error(io::Error::other("too late")),
+                "request has timed out: too late",
+            ),
+        ] {
+            assert_eq!(describe(&error), expected);
+        }
+    }
+
+    #[test]
     fn a_chain_is_one_line_and_repeats_nothing() {
-        let io = std::io::Error::other("refused");
-        assert_eq!(chain(&std::io::Error::other(io)), "refused");
+        let io = io::Error::other("refused");
+        assert_eq!(chain(&io::Error::other(io)), "refused");
     }
 }

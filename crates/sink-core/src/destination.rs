@@ -59,6 +59,11 @@ impl Lane {
 /// [`build_request`](Self::build_request) and [`extract_failures`](Self::extract_failures) are pure:
 /// they are tested by tables, without a network. A connector never retries, sleeps or spawns; the
 /// engine owns all of that, so the client it uses must have its own retries switched off.
+///
+/// One exception: what [`lane`](Self::lane) needs to know of the destination (which shards a stream
+/// has) may be kept up to date by a task that [`send`](Self::send) spawns. That is a cache, and no
+/// delivery: no entry waits for it or fails with it, and an old or empty one costs only speed. The
+/// task must come to an end by itself, soon, and end when the destination is dropped.
 pub trait Destination: Send + Sync + 'static {
     /// What the destination stores.
     type Entry: Entry;
@@ -100,7 +105,8 @@ pub trait Destination: Send + Sync + 'static {
     fn extract_failures(&self, answer: Result<Self::Response, Self::Error>, sent: usize)
     -> Outcome;
 
-    /// The lane of an entry. Default: all entries share one.
+    /// The lane of an entry, asked once, when the engine takes it. Called for each entry: no I/O, no
+    /// waiting. Default: all entries share one.
     fn lane(&self, entry: &Self::Entry) -> Lane {
         let _ = entry;
         Lane::SHARED

@@ -1,10 +1,14 @@
-//! Faults on demand: what a bad day does to requests that write.
+//! Faults on demand: what a bad day does, mostly to requests that write.
 
-use std::{collections::VecDeque, sync::Mutex, time::Duration};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Mutex,
+    time::Duration,
+};
 
 use tokio::time::Instant;
 
-use crate::{random::Chance, server::lock};
+use crate::{random::Chance, server::lock, token_bucket::TokenBucket};
 
 /// What goes wrong with one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,7 +79,8 @@ pub enum RecordError {
 }
 
 /// Sets faults while the endpoint runs. They concern requests that write (PutRecords, PutRecord),
-/// so what arrived can always be read back; they add up.
+/// so what arrived can always be read back, but for [`fail_operation`](Self::fail_operation); they
+/// add up.
 #[derive(Debug)]
 pub struct Faults {
     plan: Mutex<Plan>,
@@ -93,7 +98,27 @@ struct Plan {
     /// What the next requests meet, whatever the chances.
     next: VecDeque<Fault>,
     throttled_until: Option<Instant>,
+    /// Rates of single shards, by stream and shard id.
+    shards: HashMap<(String, String), TokenBucket>,
+    /// What all requests for an operation meet.
+    operations: HashMap<String, Fault>,
     injected: u64,
+}
+
+impl Plan {
+    /// Whether a shard's own rate refuses the next record; counts it if not.
+    fn throttles(&mut self, stream: &str, shard_id: &str) -> bool {
+        if self.shards.is_empty() {
+            return false; // the usual case, and the key below costs two allocations
+        }
+        let shard = (stream.to_owned(), shard_id.to_owned());
+        let Some(bucket) = self.shards.get_mut(&shard) else { return false };
+        let admits = bucket.has(1);
+        if admits {
+            bucket.take(1);
+        }
+        !admits
+    }
 }
 
 impl Faults {
@@ -128,6 +153,19 @@ impl Faults {
         lock(&self.plan).throttled_until = Some(Instant::now() + duration);
     }
 
+    /// This shard takes so many records a second, and as many at once after a quiet second; 0 is
+    /// none at all. Its own limits hold as well. Replaces what was said of the shard before.
+    pub fn throttle_shard(&self, stream: &str, shard_id: &str, records_per_second: u64) {
+        let shard = (stream.to_owned(), shard_id.to_owned());
+        lock(&self.plan).shards.insert(shard, TokenBucket::new(records_per_second));
+    }
+
+    /// Every request for this operation (such as `ListShards`) fails, whether it writes or not.
+    /// Replaces what was said of the operation before.
+    pub fn fail_operation(&self, operation: &str, fault: Fault) {
+        lock(&self.plan).operations.insert(operation.to_owned(), fault);
+    }
+
     /// Forgets all faults.
     pub fn clear(&self) {
         let mut plan = lock(&self.plan);
@@ -149,20 +187,25 @@ impl Faults {
     }
 
     /// What the next request meets.
-    pub(crate) fn of_request(&self) -> Option<Fault> {
+    pub(crate) fn of_request(&self, operation: &str, writes: bool) -> Option<Fault> {
         let mut plan = lock(&self.plan);
-        let fault = plan.next.pop_front().or_else(|| {
-            let fails = |(probability, _): &&(f64, Fault)| self.chance.happens(*probability);
-            plan.requests.iter().find(fails).map(|(_, fault)| fault.clone())
-        });
+        let mut fault = plan.operations.get(operation).cloned();
+        if writes && fault.is_none() {
+            fault = plan.next.pop_front().or_else(|| {
+                let fails = |(probability, _): &&(f64, Fault)| self.chance.happens(*probability);
+                plan.requests.iter().find(fails).map(|(_, fault)| fault.clone())
+            });
+        }
         plan.injected += u64::from(fault.is_some());
         fault
     }
 
-    /// What the next record meets.
-    pub(crate) fn of_record(&self) -> Option<RecordError> {
+    /// What the next record for this shard meets.
+    pub(crate) fn of_record(&self, stream: &str, shard_id: &str) -> Option<RecordError> {
         let mut plan = lock(&self.plan);
-        let error = if plan.throttled_until.is_some_and(|until| Instant::now() < until) {
+        let error = if plan.throttled_until.is_some_and(|until| Instant::now() < until)
+            || plan.throttles(stream, shard_id)
+        {
             Some(RecordError::Throttled)
         } else {
             let fails = |(probability, _): &&(f64, RecordError)| self.chance.happens(*probability);

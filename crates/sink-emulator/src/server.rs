@@ -255,7 +255,8 @@ impl Shared {
             return Ok(error.into_response(encoding));
         };
         let writes = matches!(operation, "PutRecords" | "PutRecord");
-        let fault = if writes { self.faults.of_request() } else { None };
+        let fault = self.faults.of_request(operation, writes);
+        self.kinesis.count_call(operation);
         let _counted = writes.then(|| self.kinesis.count_request());
         if writes {
             tokio::time::sleep(self.faults.latency()).await;

@@ -25,7 +25,7 @@ impl TokenBucket {
         self.counted_at = now;
         // A single record larger than the whole bucket may pass a full one, into debt: Kinesis
         // takes records of up to 10 MiB on shards of 1 MiB a second.
-        self.tokens >= (tokens as f64).min(self.rate)
+        self.rate > 0.0 && self.tokens >= (tokens as f64).min(self.rate)
     }
 
     /// Takes tokens that were there.
@@ -52,6 +52,13 @@ mod tests {
         assert_eq!(take_all(&mut bucket), 250);
         tokio::time::advance(Duration::from_secs(60)).await;
         assert_eq!(take_all(&mut bucket), 1000);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_rate_of_zero_lets_nothing_pass() {
+        let mut bucket = TokenBucket::new(0);
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert_eq!(take_all(&mut bucket), 0);
     }
 
     #[tokio::test(start_paused = true)]

@@ -7,7 +7,7 @@ mod common;
 use std::time::Duration;
 
 use aws_sdk_kinesis::Client;
-use common::{client, entry, put};
+use common::{Failure, client, entry, put};
 use sink_emulator::{Emulator, Fault, RecordError, kinesis::KinesisLimits};
 
 async fn flights() -> (Emulator, Client) {
@@ -149,6 +149,47 @@ async fn a_throttle_burst_refuses_every_record_for_its_time() {
     emulator.faults().throttle_for(Duration::ZERO);
     let answer = put(&client, vec![entry("k", b"x"); 3]).await.unwrap();
     assert_eq!(answer.failed_record_count, Some(0));
+}
+
+#[tokio::test]
+async fn one_shard_can_be_throttled_and_the_others_not() {
+    let emulator = Emulator::builder().stream("flights", 2).start().await.unwrap();
+    let client = client(&emulator);
+    emulator.faults().throttle_shard("flights", "shardId-000000000001", 5);
+    let entries = || (0..100).map(|n| entry(&format!("k{n}"), b"x")).collect::<Vec<_>>();
+    put(&client, entries()).await.unwrap();
+    let totals = emulator.kinesis().totals("flights").unwrap();
+    assert_eq!(totals[0].throttled, 0);
+    assert_eq!(
+        (totals[1].records, totals[1].records + totals[1].throttled),
+        (5, 100 - totals[0].records)
+    );
+
+    emulator.faults().throttle_shard("flights", "shardId-000000000001", 0);
+    put(&client, entries()).await.unwrap();
+    let after = emulator.kinesis().totals("flights").unwrap();
+    assert_eq!((after[0].records, after[1].records), (2 * totals[0].records, 5));
+
+    emulator.faults().clear();
+    let answer = put(&client, entries()).await.unwrap();
+    assert_eq!(answer.failed_record_count, Some(0));
+}
+
+#[tokio::test]
+async fn an_operation_fails_by_its_name_and_each_is_counted() {
+    let (emulator, client) = flights().await;
+    emulator.faults().fail_operation("ListShards", Fault::error(400, "AccessDeniedException"));
+    for _ in 0..3 {
+        let answer = client.list_shards().stream_name("flights").send().await;
+        let failure = Failure::from(answer.unwrap_err());
+        assert_eq!(failure.code.as_deref(), Some("AccessDeniedException"));
+    }
+    put(&client, vec![entry("k", b"x")]).await.unwrap();
+    emulator.faults().clear();
+    client.list_shards().stream_name("flights").send().await.unwrap();
+    let kinesis = emulator.kinesis();
+    let calls = ["ListShards", "PutRecords", "ListStreams"].map(|name| kinesis.calls(name));
+    assert_eq!(calls, [4, 1, 0]);
 }
 
 #[tokio::test]

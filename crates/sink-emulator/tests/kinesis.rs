@@ -6,7 +6,9 @@ mod common;
 
 use aws_sdk_kinesis::{
     Client,
-    types::{PutRecordsRequestEntry, ShardIteratorType, StreamStatus},
+    types::{
+        PutRecordsRequestEntry, ShardFilter, ShardFilterType, ShardIteratorType, StreamStatus,
+    },
 };
 use common::{Failure, client, client_with_key, entry, put, read_all};
 use sink_emulator::{Emulator, kinesis::KinesisLimits};
@@ -80,6 +82,78 @@ async fn streams_are_made_described_listed_and_deleted() {
     let failure = Failure::from(gone.unwrap_err());
     assert_eq!(failure.code.unwrap(), "ResourceNotFoundException");
     assert_eq!(failure.message, "Stream a under account 000000000000 not found.");
+}
+
+#[tokio::test]
+async fn a_split_shard_closes_and_its_children_take_what_comes() {
+    let (emulator, client) = flights(2).await;
+    let at = |n: u128| {
+        let entry = PutRecordsRequestEntry::builder()
+            .partition_key("k")
+            .explicit_hash_key(n.to_string())
+            .data(aws_sdk_kinesis::primitives::Blob::new("x"));
+        entry.build().unwrap()
+    };
+    let ends = || vec![at(0), at(u128::MAX / 2 - 1), at(u128::MAX)];
+    let ids = |answer: &aws_sdk_kinesis::operation::put_records::PutRecordsOutput| -> Vec<String> {
+        let id =
+            |id: Option<&str>| id.unwrap().strip_prefix("shardId-00000000000").map(str::to_owned);
+        answer.records().iter().map(|record| id(record.shard_id()).unwrap()).collect()
+    };
+    assert_eq!(ids(&put(&client, ends()).await.unwrap()), ["0", "0", "1"]);
+    emulator.kinesis().split_shard("flights", "shardId-000000000000").unwrap();
+    assert_eq!(ids(&put(&client, ends()).await.unwrap()), ["2", "3", "1"]);
+    client
+        .merge_shards()
+        .stream_name("flights")
+        .shard_to_merge("shardId-000000000001")
+        .adjacent_shard_to_merge("shardId-000000000003")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(ids(&put(&client, ends()).await.unwrap()), ["2", "4", "4"]);
+    client
+        .split_shard()
+        .stream_name("flights")
+        .shard_to_split("shardId-000000000002")
+        .new_starting_hash_key("2")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(ids(&put(&client, ends()).await.unwrap()), ["5", "4", "4"]);
+    for (stream, shard) in [("flights", "shardId-000000000000"), ("flights", "none"), ("none", "")]
+    {
+        emulator.kinesis().split_shard(stream, shard).unwrap_err();
+    }
+
+    // A closed shard can be read to its end.
+    let stored = read_all(&client, "flights").await;
+    assert_eq!(stored.iter().map(Vec::len).collect::<Vec<_>>(), [2, 2, 2, 1, 4, 1, 0]);
+
+    let all = client.list_shards().stream_name("flights").send().await.unwrap().shards.unwrap();
+    let ended = |shard: &aws_sdk_kinesis::types::Shard| {
+        shard.sequence_number_range().unwrap().ending_sequence_number().is_some()
+    };
+    assert_eq!(
+        all.iter().map(ended).collect::<Vec<_>>(),
+        [true, true, true, true, false, false, false]
+    );
+    assert_eq!(all[0].hash_key_range().unwrap().starting_hash_key(), "0");
+    assert_eq!(all[0].hash_key_range().unwrap().ending_hash_key(), (u128::MAX / 2 - 1).to_string());
+    assert_eq!(all[4].parent_shard_id(), Some("shardId-000000000001"));
+    assert_eq!(all[4].adjacent_parent_shard_id(), Some("shardId-000000000003"));
+
+    // The filter holds for the following pages too, which must not name the stream again.
+    let filter = ShardFilter::builder().r#type(ShardFilterType::AtLatest).build().unwrap();
+    let list = || client.list_shards().max_results(2);
+    let first = list().stream_name("flights").shard_filter(filter).send().await.unwrap();
+    let token = first.next_token.unwrap();
+    let both = list().stream_name("flights").next_token(&token).send().await;
+    assert_eq!(Failure::from(both.unwrap_err()).code.unwrap(), "InvalidArgumentException");
+    let rest = list().next_token(token).send().await.unwrap();
+    assert_eq!(rest.next_token, None);
+    let open: Vec<_> = first.shards.iter().chain(&rest.shards).flatten().cloned().collect();
+    assert_eq!(open, all[4..]);
 }
 
 #[tokio::test]

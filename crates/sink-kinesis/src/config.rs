@@ -38,6 +38,12 @@ pub struct KinesisSinkConfig {
     pub aws: AwsConfig,
     /// How to buffer, batch and retry. Default: see [`Settings`], with the sizes of
     /// [`KinesisDestination`].
+    ///
+    /// With `ordering` `per_lane` the records of each partition key arrive in the order in which
+    /// they were written, whatever fails in between. It costs: of each key one record is in flight
+    /// at a time, so a key gets at most one record a round trip, and requests fill only where there
+    /// are many keys. After a time-out a record may still be stored twice, and its second copy then
+    /// comes after later ones at worst: readers that need the order skip what they have seen.
     #[serde(default)]
     pub settings: Settings,
 }
@@ -93,7 +99,7 @@ impl KinesisSinkConfig {
         let config = config.map_err(|error| problems.push(error.message().to_owned()));
         match (stream, config) {
             (Some(stream), Ok(config)) if problems.is_empty() => {
-                let destination = KinesisDestination::new(stream, &Client::new(&config));
+                let destination = self.destination(stream, &Client::new(&config));
                 Ok(Sink::builder(converter, destination).settings(self.settings.clone()))
             }
             _ => Err(wrong(&problems)),
@@ -117,11 +123,16 @@ impl KinesisSinkConfig {
     {
         match self.check(client.config().region().map(AsRef::as_ref)) {
             (Some(stream), problems) if problems.is_empty() => {
-                let destination = KinesisDestination::new(stream, client);
+                let destination = self.destination(stream, client);
                 Ok(Sink::builder(converter, destination).settings(self.settings.clone()))
             }
             (_, problems) => Err(wrong(&problems)),
         }
+    }
+
+    fn destination(&self, stream: Stream, client: &Client) -> KinesisDestination {
+        let ordering = self.settings.ordering.unwrap_or_default();
+        KinesisDestination::new(stream, client).ordering(ordering)
     }
 
     /// What is wrong with the data. `region` is the one that somebody has chosen.

@@ -12,21 +12,31 @@ use aws_sdk_kinesis::{
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use sink_aws::Classifier;
-use sink_core::{Batch, Destination, Limits, Outcome};
+use sink_core::{Batch, Destination, Lane, Limits, Ordering, Outcome};
 
 use crate::{
     config::Stream,
     converter::KinesisEntry,
     failures::{self, CODES},
+    refresh::Shards,
 };
 
 const MIB: usize = 1 << 20;
 
 /// A stream, and the client that writes to it.
+///
+/// A record's lane is the shard that it will go to, so that a shard that is throttled holds up no
+/// other. Which shards there are, `ListShards` says: at the first request, whenever an answer names
+/// a shard that is not known, and every 5 minutes; never more than once in 10 s. That happens beside
+/// the writing, which neither waits for it nor fails with it: as long as the shards are not known,
+/// or may not be listed, all records are in [`Lane::SHARED`]. See also
+/// [`ordering`](Self::ordering).
 pub struct KinesisDestination {
     client: Client,
     stream: Stream,
     classifier: Classifier,
+    /// `None` where lanes are keys, and nobody needs to know the shards.
+    shards: Option<Shards>,
 }
 
 impl KinesisDestination {
@@ -44,7 +54,23 @@ impl KinesisDestination {
         let classifier = Classifier::new("PutRecords", CODES)
             .with_context("stream", stream.as_str())
             .with_context("region", region);
-        Self { client: Client::from_conf(config), stream, classifier }
+        let client = Client::from_conf(config);
+        let shards = Some(Shards::new(client.clone(), stream.clone()));
+        Self { client, stream, classifier, shards }
+    }
+
+    /// What is a lane. With [`Ordering::None`], the default: a shard. With
+    /// [`Ordering::PerLane`]: a partition key, whatever the explicit hash key; `ListShards` is then
+    /// never called.
+    ///
+    /// Must be the same as the sink's setting, which
+    /// [`KinesisSinkConfig`](crate::KinesisSinkConfig) sees to: ordered lanes that are shards would
+    /// send one record of a shard at a time.
+    #[must_use]
+    pub fn ordering(mut self, ordering: Ordering) -> Self {
+        self.shards = (ordering != Ordering::PerLane)
+            .then(|| Shards::new(self.client.clone(), self.stream.clone()));
+        self
     }
 }
 
@@ -81,7 +107,13 @@ impl Destination for KinesisDestination {
     }
 
     async fn send(&self, request: PutRecordsInputBuilder) -> Result<PutRecordsOutput, Self::Error> {
-        request.send_with(&self.client).await
+        let Some(shards) = &self.shards else { return request.send_with(&self.client).await };
+        let samples = shards.sending(&request);
+        let answer = request.send_with(&self.client).await;
+        if let Ok(answer) = &answer {
+            shards.answered(&samples, answer.records());
+        }
+        answer
     }
 
     fn extract_failures(
@@ -90,6 +122,13 @@ impl Destination for KinesisDestination {
         sent: usize,
     ) -> Outcome {
         failures::outcome(&self.classifier, answer, sent)
+    }
+
+    fn lane(&self, entry: &KinesisEntry) -> Lane {
+        match &self.shards {
+            Some(shards) => shards.lane(entry),
+            None => Lane::for_key(entry.partition_key().as_bytes()),
+        }
     }
 }
 

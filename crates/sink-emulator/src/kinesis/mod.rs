@@ -3,13 +3,17 @@
 mod limits;
 mod put;
 mod read;
+mod reshard;
 mod shapes;
 mod store;
 mod streams;
 
-use std::sync::{
-    Mutex,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    collections::HashMap,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -33,6 +37,8 @@ pub struct Kinesis {
     in_flight: AtomicUsize,
     most_in_flight: AtomicUsize,
     requests: AtomicUsize,
+    /// Requests by operation.
+    calls: Mutex<HashMap<String, usize>>,
 }
 
 /// Counts a request as in flight until it is dropped.
@@ -54,6 +60,7 @@ impl Kinesis {
             in_flight: AtomicUsize::new(0),
             most_in_flight: AtomicUsize::new(0),
             requests: AtomicUsize::new(0),
+            calls: Mutex::default(),
         }
     }
 
@@ -66,7 +73,22 @@ impl Kinesis {
         streams::create(&mut lock(&self.store), name, shards, None).map_err(|error| error.message)
     }
 
-    /// What arrived in each shard of a stream, in order; `None` if there is no such stream.
+    /// Splits a shard in the middle of its hash keys: it closes, and two new ones, numbered on, take
+    /// what comes for it from now on.
+    ///
+    /// # Errors
+    ///
+    /// The service's message, when there is no such stream or no such shard, or it is closed already.
+    pub fn split_shard(&self, stream: &str, shard_id: &str) -> Result<(), String> {
+        let mut store = lock(&self.store);
+        let limits = store.limits.clone();
+        find(&mut store, Some(stream), None)
+            .and_then(|stream| reshard::split(stream, &limits, shard_id, None))
+            .map_err(|error| error.message)
+    }
+
+    /// What arrived in each shard of a stream, in order, the closed shards among them; `None` if
+    /// there is no such stream.
     ///
     /// Empty shards if the emulator [forgets](crate::EmulatorBuilder::forget_records) records.
     pub fn records(&self, stream: &str) -> Option<Vec<Vec<Record>>> {
@@ -75,7 +97,8 @@ impl Kinesis {
         Some(shards.iter().map(|shard| shard.records.clone()).collect())
     }
 
-    /// What each shard of a stream took and refused; `None` if there is no such stream.
+    /// What each shard of a stream took and refused, the closed ones among them; `None` if there is
+    /// no such stream.
     pub fn totals(&self, stream: &str) -> Option<Vec<ShardTotals>> {
         let store = lock(&self.store);
         let shards = &store.streams.get(stream)?.shards;
@@ -87,9 +110,18 @@ impl Kinesis {
         self.requests.load(Ordering::Relaxed)
     }
 
-    /// How many of them were there at once, at most.
+    /// How many requests for this operation (such as `ListShards`) came, whatever became of them.
+    pub fn calls(&self, operation: &str) -> usize {
+        lock(&self.calls).get(operation).copied().unwrap_or(0)
+    }
+
+    /// How many requests to write were there at once, at most.
     pub fn most_requests_in_flight(&self) -> usize {
         self.most_in_flight.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count_call(&self, operation: &str) {
+        *lock(&self.calls).entry(operation.to_owned()).or_default() += 1;
     }
 
     pub(crate) fn count_request(&self) -> InFlight<'_> {
@@ -124,6 +156,8 @@ impl Kinesis {
             "DescribeStreamSummary" => call.with(streams::describe_stream_summary),
             "ListStreams" => call.with(streams::list_streams),
             "ListShards" => call.with(streams::list_shards),
+            "SplitShard" => call.with(reshard::split_shard),
+            "MergeShards" => call.with(reshard::merge_shards),
             "UpdateMaxRecordSize" => call.with(streams::update_max_record_size),
             "GetShardIterator" => call.with(read::get_shard_iterator),
             "GetRecords" => call.with(read::get_records),

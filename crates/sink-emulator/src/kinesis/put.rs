@@ -98,9 +98,9 @@ fn put_one(
     forget: bool,
 ) -> PutRecordsResult {
     let bytes = size(&entry);
-    let injected = faults.of_record();
     let name = stream.name.clone();
     let shard = stream.shard_of(hash_key);
+    let injected = faults.of_record(&name, &shard.id);
     let error = injected.or_else(|| (!shard.admit(bytes)).then_some(RecordError::Throttled));
     match error {
         None => {

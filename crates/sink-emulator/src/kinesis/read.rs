@@ -129,10 +129,11 @@ pub(super) fn get_records(
     }
     let index = position.index.saturating_add(records.len());
     let behind = shard.records.get(index).map_or(0, |next| now_ms() - next.arrived_at);
+    let at_end = shard.last_sequence_number.is_some() && index >= shard.records.len();
     let next = Position { index, made_at: now_ms(), ..position };
     Ok(GetRecordsAnswer {
         records,
-        next_shard_iterator: next.encode(),
+        next_shard_iterator: (!at_end).then(|| next.encode()),
         millis_behind_latest: behind.max(0),
     })
 }

@@ -169,6 +169,34 @@ pub(super) struct ListShards {
     pub(super) next_token: Option<String>,
     pub(super) exclusive_start_shard_id: Option<String>,
     pub(super) max_results: Option<usize>,
+    pub(super) shard_filter: Option<ShardFilter>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct ShardFilter {
+    #[serde(rename = "Type")]
+    pub(super) kind: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct SplitShard {
+    pub(super) stream_name: Option<String>,
+    #[serde(rename = "StreamARN")]
+    pub(super) stream_arn: Option<String>,
+    pub(super) shard_to_split: String,
+    pub(super) new_starting_hash_key: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct MergeShards {
+    pub(super) stream_name: Option<String>,
+    #[serde(rename = "StreamARN")]
+    pub(super) stream_arn: Option<String>,
+    pub(super) shard_to_merge: String,
+    pub(super) adjacent_shard_to_merge: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -183,6 +211,10 @@ pub(super) struct ListShardsAnswer {
 #[serde(rename_all = "PascalCase")]
 pub(super) struct ShardDescription {
     pub(super) shard_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) parent_shard_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) adjacent_parent_shard_id: Option<String>,
     pub(super) hash_key_range: HashKeyRange,
     pub(super) sequence_number_range: SequenceNumberRange,
 }
@@ -198,6 +230,9 @@ pub(super) struct HashKeyRange {
 #[serde(rename_all = "PascalCase")]
 pub(super) struct SequenceNumberRange {
     pub(super) starting_sequence_number: String,
+    /// Only a closed shard has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) ending_sequence_number: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -229,7 +264,9 @@ pub(super) struct GetRecords {
 #[serde(rename_all = "PascalCase")]
 pub(super) struct GetRecordsAnswer {
     pub(super) records: Vec<RecordAnswer>,
-    pub(super) next_shard_iterator: String,
+    /// None at the end of a closed shard.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) next_shard_iterator: Option<String>,
     pub(super) millis_behind_latest: i64,
 }
 

@@ -27,8 +27,11 @@ pub(super) struct Stream {
     pub(super) created_at: i64,
     /// The stream's own limit of a record, where it has one.
     pub(super) max_record_bytes: Option<usize>,
+    /// All that ever were, by id: a shard that is closed can still be read.
     pub(super) shards: Vec<Shard>,
-    next_sequence_number: u128,
+    /// Places of the open ones in `shards`, by range. Together they have all hash keys.
+    pub(super) open: Vec<usize>,
+    pub(super) next_sequence_number: u128,
 }
 
 #[derive(Debug)]
@@ -37,6 +40,10 @@ pub(super) struct Shard {
     /// First and last hash key.
     pub(super) range: (u128, u128),
     pub(super) first_sequence_number: u128,
+    /// Where it ended, once it is split or merged.
+    pub(super) last_sequence_number: Option<u128>,
+    /// The shard that it was split from, or the two that it was merged from.
+    pub(super) parents: Vec<String>,
     pub(super) records: Vec<Record>,
     pub(super) totals: ShardTotals,
     records_bucket: Option<TokenBucket>,
@@ -84,32 +91,21 @@ impl Store {
         shards: usize,
         max_record_bytes: Option<usize>,
     ) {
-        let limits = &self.limits;
         // As the service does: the space of hash keys in equal parts, the last one up to its end.
         let part = u128::MAX / shards as u128;
-        let shards = (0..shards)
-            .map(|index| {
-                let first = part * index as u128;
-                let last = if index + 1 == shards { u128::MAX } else { first + part - 1 };
-                let id = format!("shardId-{index:012}");
-                Shard {
-                    totals: ShardTotals { id: id.clone(), ..ShardTotals::default() },
-                    id,
-                    range: (first, last),
-                    first_sequence_number: FIRST_SEQUENCE_NUMBER,
-                    records: Vec::new(),
-                    records_bucket: limits.shard_records_per_second.map(TokenBucket::new),
-                    bytes_bucket: limits.shard_bytes_per_second.map(TokenBucket::new),
-                }
-            })
-            .collect();
-        let stream = Stream {
+        let mut stream = Stream {
             name: name.to_owned(),
             created_at: now_ms(),
             max_record_bytes,
-            shards,
+            shards: Vec::with_capacity(shards),
+            open: Vec::new(),
             next_sequence_number: FIRST_SEQUENCE_NUMBER,
         };
+        for index in 0..shards {
+            let first = part * index as u128;
+            let last = if index + 1 == shards { u128::MAX } else { first + part - 1 };
+            stream.add_shard(&self.limits, (first, last), Vec::new());
+        }
         self.streams.insert(name.to_owned(), stream);
     }
 }
@@ -122,11 +118,34 @@ impl Stream {
         format!("arn:aws:kinesis:us-east-1:{ACCOUNT}:stream/{}", self.name)
     }
 
-    /// The shard whose range has this hash key.
+    /// Opens a shard for these hash keys, which no open one may have.
+    pub(super) fn add_shard(
+        &mut self,
+        limits: &KinesisLimits,
+        range: (u128, u128),
+        parents: Vec<String>,
+    ) {
+        let id = format!("shardId-{:012}", self.shards.len());
+        let place = self.open.partition_point(|open| self.shards[*open].range < range);
+        self.open.insert(place, self.shards.len());
+        self.shards.push(Shard {
+            totals: ShardTotals { id: id.clone(), ..ShardTotals::default() },
+            id,
+            range,
+            first_sequence_number: self.next_sequence_number,
+            last_sequence_number: None,
+            parents,
+            records: Vec::new(),
+            records_bucket: limits.shard_records_per_second.map(TokenBucket::new),
+            bytes_bucket: limits.shard_bytes_per_second.map(TokenBucket::new),
+        });
+    }
+
+    /// The open shard whose range has this hash key.
     pub(super) fn shard_of(&mut self, hash_key: u128) -> &mut Shard {
-        let index = self.shards.partition_point(|shard| shard.range.1 < hash_key);
-        // The ranges cover all hash keys, and a stream has at least one shard.
-        &mut self.shards[index]
+        let place = self.open.partition_point(|open| self.shards[*open].range.1 < hash_key);
+        // The ranges cover all hash keys, and a stream has at least one open shard.
+        &mut self.shards[self.open[place]]
     }
 
     pub(super) fn shard(&self, id: &str) -> Option<&Shard> {

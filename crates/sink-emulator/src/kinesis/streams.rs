@@ -1,4 +1,4 @@
-//! Streams: create, describe, list, delete.
+//! Streams: create, describe, list, delete; and the list of a stream's shards.
 
 use super::{
     find,
@@ -7,7 +7,7 @@ use super::{
         ListShardsAnswer, ListStreams, ListStreamsAnswer, Nothing, OfStream, SequenceNumberRange,
         ShardDescription, StreamDescriptionSummary, StreamModeDetails, UpdateMaxRecordSize,
     },
-    store::{ACCOUNT, Store},
+    store::{ACCOUNT, Shard, Store},
 };
 use crate::{api::ApiError, codec::Timestamp};
 
@@ -91,7 +91,7 @@ pub(super) fn describe_stream_summary(
         stream_creation_timestamp: Timestamp(stream.created_at),
         enhanced_monitoring: [EnhancedMetrics { shard_level_metrics: [] }],
         encryption_type: "NONE",
-        open_shard_count: stream.shards.len(),
+        open_shard_count: stream.open.len(),
         consumer_count: 0,
         max_record_size_in_kib: stream.max_record_bytes.unwrap_or(default_bytes) >> 10,
     };
@@ -113,35 +113,81 @@ pub(super) fn list_shards(
     store: &mut Store,
     input: ListShards,
 ) -> Result<ListShardsAnswer, ApiError> {
-    // Our token is the stream's name and the last shard that was listed.
-    let token = input.next_token.as_deref().map(|token| {
-        token.split_once('|').ok_or_else(|| {
-            ApiError::new("InvalidArgumentException", "NextToken is none of this endpoint's.")
-        })
+    let invalid = |message| ApiError::new("InvalidArgumentException", message);
+    let filter =
+        input.shard_filter.as_ref().map(|filter| is_only_open(&filter.kind)).transpose()?;
+    let start = match input.next_token {
+        None => Page {
+            stream: find(store, input.stream_name.as_deref(), input.stream_arn.as_deref())?
+                .name
+                .clone(),
+            after: input.exclusive_start_shard_id.unwrap_or_default(),
+            only_open: filter.unwrap_or(false),
+        },
+        Some(_) if input.stream_name.is_some() => {
+            return Err(invalid("NextToken and StreamName cannot be provided together."));
+        }
+        Some(token) => Page::from_token(&token)
+            .ok_or_else(|| invalid("NextToken is none of this endpoint's."))?,
+    };
+    let stream = find(store, Some(&start.stream), None)?;
+    let limit = input.max_results.unwrap_or(1000).clamp(1, 1000);
+    let mut shards = stream.shards.iter().filter(|shard| {
+        shard.id > start.after && !(start.only_open && shard.last_sequence_number.is_some())
     });
-    let (token_stream, token_shard) = token.transpose()?.unzip();
-    let name = input.stream_name.as_deref().or(token_stream);
-    let stream = find(store, name, input.stream_arn.as_deref())?;
-    let after = input.exclusive_start_shard_id.as_deref().or(token_shard).unwrap_or("");
-    let limit = input.max_results.unwrap_or(1000).max(1);
-    let mut shards = stream.shards.iter().filter(|shard| shard.id.as_str() > after);
-    let listed: Vec<_> = shards
-        .by_ref()
-        .take(limit)
-        .map(|shard| ShardDescription {
-            shard_id: shard.id.clone(),
-            hash_key_range: HashKeyRange {
-                starting_hash_key: shard.range.0.to_string(),
-                ending_hash_key: shard.range.1.to_string(),
-            },
-            sequence_number_range: SequenceNumberRange {
-                starting_sequence_number: shard.first_sequence_number.to_string(),
-            },
-        })
-        .collect();
+    let listed: Vec<_> = shards.by_ref().take(limit).map(description).collect();
     let next_token = match (shards.next(), listed.last()) {
-        (Some(_), Some(last)) => Some(format!("{}|{}", stream.name, last.shard_id)),
+        (Some(_), Some(last)) => Some(Page { after: last.shard_id.clone(), ..start }.to_token()),
         _ => None,
     };
     Ok(ListShardsAnswer { shards: listed, next_token })
+}
+
+/// Where a list goes on: our tokens are this.
+struct Page {
+    stream: String,
+    /// The last shard that was listed.
+    after: String,
+    only_open: bool,
+}
+
+impl Page {
+    fn to_token(&self) -> String {
+        format!("{}|{}|{}", self.stream, self.after, self.only_open)
+    }
+
+    fn from_token(token: &str) -> Option<Self> {
+        let mut parts = token.split('|');
+        let (stream, after) = (parts.next()?.to_owned(), parts.next()?.to_owned());
+        Some(Self { stream, after, only_open: parts.next()?.parse().ok()? })
+    }
+}
+
+/// Whether a shard filter leaves closed shards out. Those that ask for a time are not known here.
+fn is_only_open(filter: &str) -> Result<bool, ApiError> {
+    match filter {
+        "AT_LATEST" => Ok(true),
+        "FROM_TRIM_HORIZON" => Ok(false),
+        _ => {
+            let constraint = "Member must satisfy enum value set: [FROM_TRIM_HORIZON, AT_LATEST]";
+            Err(ApiError::validation("shardFilter.type", filter, constraint))
+        }
+    }
+}
+
+fn description(shard: &Shard) -> ShardDescription {
+    let mut parents = shard.parents.iter().cloned();
+    ShardDescription {
+        shard_id: shard.id.clone(),
+        parent_shard_id: parents.next(),
+        adjacent_parent_shard_id: parents.next(),
+        hash_key_range: HashKeyRange {
+            starting_hash_key: shard.range.0.to_string(),
+            ending_hash_key: shard.range.1.to_string(),
+        },
+        sequence_number_range: SequenceNumberRange {
+            starting_sequence_number: shard.first_sequence_number.to_string(),
+            ending_sequence_number: shard.last_sequence_number.map(|number| number.to_string()),
+        },
+    }
 }

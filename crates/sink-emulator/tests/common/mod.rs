@@ -81,9 +81,9 @@ pub(crate) async fn read_all(client: &Client, stream: &str) -> Vec<Vec<Record>> 
             .unwrap();
         let mut next = iterator.shard_iterator;
         let mut records = Vec::new();
-        loop {
-            let request = client.get_records().set_shard_iterator(next).limit(1000);
-            let answer = request.send().await.unwrap();
+        while let Some(iterator) = next {
+            let answer = client.get_records().shard_iterator(iterator).limit(1000).send().await;
+            let answer = answer.unwrap();
             next = answer.next_shard_iterator;
             if answer.records.is_empty() && answer.millis_behind_latest == Some(0) {
                 break;

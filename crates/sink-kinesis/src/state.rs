@@ -1,0 +1,199 @@
+//! Records as bytes: for snapshots, and for files of dead letters.
+//!
+//! ```text
+//! version (1 byte)  key length (8)  key  has hash key (1: 0 or 1)  [hash key (16)]  data length (8)  data
+//! ```
+//!
+//! Numbers are little-endian.
+
+use bytes::Bytes;
+use sink_core::SnapshotEntry;
+
+use crate::converter::KinesisEntry;
+
+/// A later version reads the earlier ones.
+const VERSION: u8 = 1;
+
+impl SnapshotEntry for KinesisEntry {
+    fn encode(&self, bytes: &mut Vec<u8>) {
+        bytes.push(VERSION);
+        put_with_length(bytes, self.partition_key().as_bytes());
+        match self.explicit_hash_key() {
+            None => bytes.push(0),
+            Some(hash_key) => {
+                bytes.push(1);
+                bytes.extend_from_slice(&hash_key.to_le_bytes());
+            }
+        }
+        put_with_length(bytes, self.data());
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, String> {
+        let mut rest = Rest(bytes);
+        let [version] = rest.array("the version")?;
+        if version != VERSION {
+            return Err(format!(
+                "the Kinesis record has format version {version}; this program reads version \
+                 {VERSION}: use a newer one"
+            ));
+        }
+        let key = std::str::from_utf8(rest.with_length("the partition key")?)
+            .map_err(|error| format!("the partition key is no UTF-8: {error}"))?;
+        let hash_key = match rest.array("the mark of an explicit hash key")? {
+            [0] => None,
+            [1] => Some(u128::from_le_bytes(rest.array("the explicit hash key")?)),
+            [mark] => {
+                return Err(format!("the mark of an explicit hash key is {mark}; it is 0 or 1"));
+            }
+        };
+        let data = rest.with_length("the data")?;
+        if !rest.0.is_empty() {
+            return Err(format!("{} bytes stand after the end of the record", rest.0.len()));
+        }
+        let entry = Self::new(key, Bytes::copy_from_slice(data)).map_err(|e| e.to_string())?;
+        Ok(match hash_key {
+            None => entry,
+            Some(hash_key) => entry.with_explicit_hash_key(hash_key),
+        })
+    }
+}
+
+fn put_with_length(bytes: &mut Vec<u8>, part: &[u8]) {
+    bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
+    bytes.extend_from_slice(part);
+}
+
+/// What is not read yet. Nothing is allocated before it is known to be there.
+struct Rest<'a>(&'a [u8]);
+
+impl<'a> Rest<'a> {
+    fn array<const N: usize>(&mut self, what: &str) -> Result<[u8; N], String> {
+        let (array, rest) =
+            self.0.split_first_chunk().ok_or_else(|| cut_short(what, N as u64, self.0.len()))?;
+        self.0 = rest;
+        Ok(*array)
+    }
+
+    fn with_length(&mut self, what: &str) -> Result<&'a [u8], String> {
+        let length = u64::from_le_bytes(self.array(&format!("the length of {what}"))?);
+        let (part, rest) = usize::try_from(length)
+            .ok()
+            .and_then(|length| self.0.split_at_checked(length))
+            .ok_or_else(|| cut_short(what, length, self.0.len()))?;
+        self.0 = rest;
+        Ok(part)
+    }
+}
+
+fn cut_short(what: &str, needed: u64, left: usize) -> String {
+    format!("the Kinesis record is cut short: {what} needs {needed} bytes, {left} are left")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn encoded(entry: &KinesisEntry) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        entry.encode(&mut bytes);
+        bytes
+    }
+
+    fn entry(key: &str, data: &'static str) -> KinesisEntry {
+        KinesisEntry::new(key, data).unwrap()
+    }
+
+    /// Snapshots that are on disks somewhere have exactly these bytes.
+    #[test]
+    fn version_1_stays_readable() {
+        let plain = b"\x01\x02\0\0\0\0\0\0\0\xc3\xa9\0\x03\0\0\0\0\0\0\0abc";
+        let hashed =
+            b"\x01\x01\0\0\0\0\0\0\0k\x01\x02\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+        for (bytes, expected) in
+            [(&plain[..], entry("é", "abc")), (hashed, entry("k", "").with_explicit_hash_key(258))]
+        {
+            assert_eq!(KinesisEntry::decode(bytes).unwrap(), expected);
+            assert_eq!(encoded(&expected), bytes);
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_record_are_refused_in_clear_words() {
+        let with_key = |key: &[u8]| {
+            let mut bytes = vec![1];
+            put_with_length(&mut bytes, key);
+            bytes.push(0);
+            put_with_length(&mut bytes, b"data");
+            bytes
+        };
+        let huge = |at: usize| {
+            let mut bytes = with_key(b"k");
+            bytes[at..at + 8].copy_from_slice(&u64::MAX.to_le_bytes());
+            bytes
+        };
+        for (bytes, expected) in [
+            (vec![], "the Kinesis record is cut short: the version needs 1 bytes, 0 are left"),
+            (vec![0], "the Kinesis record has format version 0"),
+            (
+                vec![2, 1, 1],
+                "the Kinesis record has format version 2; this program reads version 1",
+            ),
+            (vec![1, 5], "cut short: the length of the partition key needs 8 bytes, 1 are left"),
+            (huge(1), "cut short: the partition key needs 18446744073709551615 bytes, 14 are left"),
+            (huge(11), "cut short: the data needs 18446744073709551615 bytes, 4 are left"),
+            (with_key(b""), "the partition key is empty"),
+            (with_key(&[b'k'; 257]), "has 257 characters; Kinesis takes 1 to 256"),
+            (with_key(b"k\xff"), "the partition key is no UTF-8"),
+            ([with_key(b"k"), vec![0]].concat(), "1 bytes stand after the end of the record"),
+            (vec![1, 1, 0, 0, 0, 0, 0, 0, 0, b'k', 7], "hash key is 7; it is 0 or 1"),
+        ] {
+            let error = KinesisEntry::decode(&bytes).unwrap_err();
+            assert!(error.contains(expected), "{expected} is missing in: {error}");
+        }
+    }
+
+    #[test]
+    fn a_record_cut_anywhere_is_refused() {
+        let whole = encoded(&entry("key", "data").with_explicit_hash_key(7));
+        for end in 0..whole.len() {
+            let error = KinesisEntry::decode(&whole[..end]).unwrap_err();
+            assert!(error.contains("cut short"), "at {end}: {error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_record_comes_back_as_it_was(
+            key in ".{1,256}",
+            data in prop::collection::vec(any::<u8>(), 0..300),
+            hash_key in any::<Option<u128>>(),
+        ) {
+            let mut entry = KinesisEntry::new(key, data).unwrap();
+            if let Some(hash_key) = hash_key {
+                entry = entry.with_explicit_hash_key(hash_key);
+            }
+            prop_assert_eq!(KinesisEntry::decode(&encoded(&entry)), Ok(entry));
+        }
+
+        #[test]
+        fn any_bytes_are_a_record_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
+            if let Ok(entry) = KinesisEntry::decode(&bytes) {
+                prop_assert_eq!(encoded(&entry), bytes);
+            }
+        }
+
+        #[test]
+        fn a_record_with_changed_bytes_never_panics(
+            at in 0_usize..41,
+            byte in any::<u8>(),
+        ) {
+            let mut bytes = encoded(&entry("key", "data").with_explicit_hash_key(7));
+            bytes[at] = byte;
+            if let Ok(entry) = KinesisEntry::decode(&bytes) {
+                prop_assert_eq!(encoded(&entry), bytes);
+            }
+        }
+    }
+}
