@@ -25,23 +25,25 @@ impl fmt::Debug for Limiter {
 }
 
 /// What a sink has when nothing is chosen.
-pub const DEFAULT: Limiter = Limiter { name: "default", choose: |builder| builder };
+pub const DEFAULT: Limiter = Limiter { name: "AdaptiveRate (default)", choose: |builder| builder };
 
-/// Flink's default: ten entries more for a request, half for a throttled window; begins with one
-/// request.
-pub const FLINK: Limiter =
-    Limiter { name: "AIMD +10 x0.5 (Flink)", choose: |builder| builder.rate_limiter(aimd(0.5)) };
+/// Flink's default: ten entries more for a request, half for a request of which anything was
+/// throttled.
+pub const FLINK: Limiter = Limiter {
+    name: "AIMD +10 x0.5 (Flink)",
+    choose: |builder| builder.rate_limiter(aimd(Aimd::flink())),
+};
 
 /// What Flink's Kinesis sink sets instead.
 pub const FLINK_KINESIS: Limiter = Limiter {
     name: "AIMD +10 x0.99 (Flink Kinesis)",
-    choose: |builder| builder.rate_limiter(aimd(0.99)),
+    choose: |builder| builder.rate_limiter(aimd(Aimd::flink_kinesis())),
 };
 
 /// All that are compared, in the order of the table.
 pub const ALL: &[Limiter] = &[DEFAULT, FLINK, FLINK_KINESIS];
 
-fn aimd(decrease_factor: f64) -> CongestionControl {
-    let strategy = Aimd::default().slow_start(false).decrease_factor(decrease_factor);
-    CongestionControl::with_strategy(strategy, 500, 50).initial_window(500)
+/// With Flink's first window: one request.
+fn aimd(strategy: Aimd) -> CongestionControl {
+    CongestionControl::with_strategy(strategy, 500, 50)
 }

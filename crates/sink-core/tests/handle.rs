@@ -407,7 +407,8 @@ async fn snapshots_are_restored_in_order_before_anything_new() {
         .build()
         .unwrap();
     // 14 restored entries pass the bound of 10: they are kept, and what is new waits.
-    let mut new = pin!(sink.write(1));
+    let writer = sink.clone();
+    let mut new = Box::pin(async move { writer.write(1).await });
     assert_waits!(new);
     let mut seen = Vec::new();
     for _ in 0..2 {
@@ -416,8 +417,7 @@ async fn snapshots_are_restored_in_order_before_anything_new() {
         request.deliver();
     }
     new.await.unwrap();
-    let closing = sink.clone();
-    let closing = tokio::spawn(async move { closing.close().await });
+    let closing = tokio::spawn(async move { sink.close().await });
     while let Some(request) = requests.recv().await {
         seen.extend(request.ids.clone());
         request.deliver();

@@ -8,7 +8,7 @@ use std::{
 use super::{lanes::Lanes, load::Load};
 use crate::{
     destination::{Lane, Queued},
-    rate_limit::pace::Pace,
+    rate_limit::pace::{Lesson, Pace},
     settings::Ordering,
 };
 
@@ -166,11 +166,12 @@ impl<E> Buffer<E> {
     }
 
     /// Tells the pace of a lane what became of its entries in an answer.
-    pub(super) fn learn(&mut self, lane: Lane, delivered: usize, throttled: usize, latency: f64) {
+    pub(super) fn learn(&mut self, lane: Lane, mut lesson: Lesson, now: Instant) {
         if let Some(held) = self.lanes.get_mut(lane)
             && let Some(pace) = &mut held.pace
         {
-            pace.learn(delivered, throttled, latency, !held.queue.is_empty());
+            lesson.was_the_limit = !held.queue.is_empty();
+            pace.learn(lesson, now);
         }
     }
 

@@ -13,7 +13,10 @@ use crate::{
     destination::{Entry, Lane, Queued},
     error::{Error, ErrorKind},
     outcome::{Cause, Outcome, Reason, Settled, Verdict, Verdicts},
-    rate_limit::{Answer, pace::Pace},
+    rate_limit::{
+        Answer,
+        pace::{Lesson, Pace},
+    },
     settings::{OnTimeout, Ordering},
 };
 
@@ -164,7 +167,7 @@ impl<E: Entry> Engine<E> {
         }
         self.note_progress();
         self.requests.recycle(batch);
-        self.requeue(back, latency, now);
+        self.requeue(back, issued_at, now);
         self.limiter.on_settle(&answer, now);
     }
 
@@ -243,20 +246,22 @@ impl<E: Entry> Engine<E> {
     }
 
     #[allow(clippy::cast_precision_loss)] // entries of one answer
-    fn requeue(&mut self, back: Back<E>, latency: Duration, now: Instant) {
-        let latency = latency.as_secs_f64().max(1e-3);
+    fn requeue(&mut self, back: Back<E>, sent_at: Instant, now: Instant) {
+        let latency = now.saturating_duration_since(sent_at).as_secs_f64().max(1e-3);
         let is_throttled = back.lanes.values().any(|tally| !tally.throttled.is_empty());
         for (lane, tally) in back.lanes {
             let throttled = tally.throttled.len();
             if self.buffer.is_paced(lane) {
-                self.buffer.learn(lane, tally.delivered, throttled, latency);
+                let delivered = tally.delivered;
+                let was_the_limit = false; // the lane knows
+                let lesson = Lesson { delivered, throttled, sent_at, latency, was_the_limit };
+                self.buffer.learn(lane, lesson, now);
             } else if self.buffer.held_lanes() < MOST_PACED_LANES {
                 // Only the lane's own part of what is in flight is known: that of this answer.
                 let requests = (self.requests.len() + 1) as f64;
                 let taken = (tally.delivered as f64).max(throttled as f64 / 2.0);
                 let rate = requests * taken / latency;
-                let step = self.config.max_batch_size as f64 / 100.0;
-                self.buffer.pace(lane, Pace::new(rate, step, now));
+                self.buffer.pace(lane, Pace::new(rate, self.config.max_batch_size, now));
             } else {
                 // So many lanes at once are no sign of a lane: the sink's limiter was told.
                 let until = now + self.backoff.delay(tally.attempts, tally.retry_after);

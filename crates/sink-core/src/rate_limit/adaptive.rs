@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Answer, RateLimiter, pace::Pace};
+use super::{
+    Answer, RateLimiter,
+    pace::{Lesson, Pace},
+};
 
 /// Finds what a destination takes, and keeps to it: the default limiter.
 ///
@@ -37,9 +40,7 @@ enum Mode {
 }
 
 /// At the slowest, a full request goes this often; below that, requests become smaller.
-const LONGEST_INTERVAL: f64 = 0.25;
-/// A round adds this share of a full request.
-const STEP: f64 = 0.01;
+const LONGEST_INTERVAL: f64 = 0.04;
 
 // Windows and rates are far below 2^52, where an f64 still counts single entries, and never below 1.
 #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
@@ -68,7 +69,7 @@ impl AdaptiveRate {
         let entries = (answer.delivered + answer.throttled) as f64;
         let taken = if answer.delivered == 0 { 0.5 } else { answer.delivered as f64 / entries };
         let rate = self.in_flight as f64 / self.latency.mean() * taken;
-        Pace::new(rate, self.max_batch_size as f64 * STEP, now)
+        Pace::new(rate, self.max_batch_size, now)
     }
 }
 
@@ -113,7 +114,10 @@ impl RateLimiter for AdaptiveRate {
                 }
             }
             Mode::Paced(pace) => {
-                pace.learn(answer.delivered, answer.throttled, latency, may_grow);
+                let Answer { delivered, throttled, .. } = *answer;
+                let sent_at = now.checked_sub(answer.latency).unwrap_or(now);
+                let was_the_limit = may_grow;
+                pace.learn(Lesson { delivered, throttled, sent_at, latency, was_the_limit }, now);
                 // Then `max_in_flight_requests` is the limit, not the pace.
                 if pace.rate() * latency > 2.0 * self.max_window {
                     self.mode = Mode::Open(self.max_window);
@@ -241,27 +245,36 @@ mod tests {
         assert!((224_000..=225_000).contains(&sent), "{sent}");
     }
 
+    /// Sends four requests at once, and answers each so.
+    fn round(limiter: &mut AdaptiveRate, now: Instant, answer: Answer) {
+        for _ in 0..4 {
+            limiter.on_issue(answer.entries, 0, now);
+        }
+        limiter.allowance(now);
+        for _ in 0..4 {
+            limiter.on_settle(&answer, now + LATENCY);
+        }
+    }
+
     #[test]
     fn a_slow_pace_makes_smaller_requests_rather_than_long_waits() {
         let start = Instant::now();
         let mut limiter = paced(start);
-        for _ in 0..200 {
-            limiter.on_issue(500, 0, start);
-            limiter.on_settle(&Answer::new(0, 500, 0, LATENCY), start);
+        for round_trip in 1..100 {
+            let now = start + round_trip * 1000 * MS;
+            round(&mut limiter, now, Answer::new(0, 1200, 0, LATENCY));
         }
         assert_eq!(limiter.max_batch_size(), 1);
-        assert!(limiter.poll_timeout().unwrap() > start);
     }
 
     #[test]
     fn only_throttled_entries_lower_the_pace() {
         let start = Instant::now();
         let mut limiter = paced(start);
-        limiter.on_issue(500, 0, start);
-        limiter.on_settle(&Answer::new(0, 0, 500, LATENCY), start);
+        let later = start + 3600_000 * MS; // what was taken of late is nothing
+        round(&mut limiter, later, Answer::new(0, 0, 1200, LATENCY));
         assert_eq!(limiter.window(), Some(4500));
-        limiter.on_issue(4500, 0, start);
-        limiter.on_settle(&Answer::new(2250, 2250, 0, LATENCY), start);
+        round(&mut limiter, later, Answer::new(600, 600, 0, LATENCY));
         assert_eq!(limiter.window(), Some(2250));
     }
 
@@ -269,12 +282,13 @@ mod tests {
     fn the_pace_grows_only_where_it_held_something_back() {
         let start = Instant::now();
         let mut limiter = paced(start);
-        limiter.on_issue(500, 0, start);
-        limiter.on_settle(&Answer::new(500, 0, 0, LATENCY), start);
+        let later = start + 40 * MS;
+        for _ in 0..4 {
+            limiter.on_issue(1200, 0, later);
+            limiter.on_settle(&Answer::new(1200, 0, 0, LATENCY), later + LATENCY);
+        }
         assert_eq!(limiter.window(), Some(4500));
-        limiter.on_issue(4500, 0, start);
-        assert!(limiter.allowance(start) < 500);
-        limiter.on_settle(&Answer::new(4500, 0, 0, LATENCY), start);
+        round(&mut limiter, later + LATENCY, Answer::new(1200, 0, 0, LATENCY));
         assert!(limiter.window() > Some(4500));
     }
 
@@ -295,12 +309,10 @@ mod tests {
     fn a_pace_beyond_all_requests_in_flight_is_no_limit_any_more() {
         let start = Instant::now();
         let mut limiter = paced(start);
-        for _ in 0..100 {
-            limiter.allowance(start);
+        for round_trip in 1..100 {
             let entries = limiter.window().unwrap();
-            limiter.on_issue(entries, 0, start);
-            limiter.allowance(start);
-            limiter.on_settle(&Answer::new(entries, 0, 0, LATENCY), start);
+            let now = start + round_trip * 40 * MS;
+            round(&mut limiter, now, Answer::new(entries, 0, 0, LATENCY));
         }
         assert_eq!((limiter.poll_timeout(), limiter.window()), (None, Some(25_000)));
     }

@@ -42,8 +42,8 @@ impl CongestionControl {
 // Windows are far below 2^52, where an f64 still counts single entries, and never below 1.
 #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 impl<S: ScalingStrategy> CongestionControl<S> {
-    /// With a strategy. The window begins with what fills all `max_in_flight_requests` requests,
-    /// as Flink's does, and never grows beyond that.
+    /// With a strategy. The window begins with one full request, as Flink's does, and never grows
+    /// beyond what fills all `max_in_flight_requests` requests.
     pub fn with_strategy(
         strategy: S,
         max_batch_size: usize,
@@ -51,7 +51,7 @@ impl<S: ScalingStrategy> CongestionControl<S> {
     ) -> Self {
         let max_batch_size = max_batch_size.max(1);
         let max_window = max_batch_size.saturating_mul(max_in_flight_requests.max(1)) as f64;
-        Self { strategy, max_batch_size, max_window, window: max_window, in_flight: 0 }
+        Self { strategy, max_batch_size, max_window, window: max_batch_size as f64, in_flight: 0 }
     }
 
     /// Begins with a window of so many entries; at least 1.
@@ -133,9 +133,9 @@ mod tests {
     }
 
     #[test]
-    fn it_begins_with_all_requests_full_and_never_allows_more() {
+    fn it_begins_with_one_request_and_never_passes_all_of_them_full() {
         let mut limiter = CongestionControl::new(10, 2);
-        assert_eq!(limiter.window(), Some(20));
+        assert_eq!(limiter.window(), Some(10));
         for _ in 0..100 {
             round(&mut limiter, Answer::new(20, 0, 0, LATENCY));
         }
@@ -200,7 +200,8 @@ mod tests {
             }
         }
         for answer in [Answer::new(25_000, 0, 0, LATENCY), Answer::new(0, 1, 0, LATENCY)] {
-            let mut limiter = CongestionControl::with_strategy(Nonsense, 500, 50);
+            let mut limiter =
+                CongestionControl::with_strategy(Nonsense, 500, 50).initial_window(25_000);
             round(&mut limiter, answer);
             assert_eq!(limiter.window(), Some(1));
         }

@@ -4,40 +4,80 @@ use std::time::{Duration, Instant};
 
 /// So many entries a second, learned from the share that the destination refuses.
 ///
-/// Time is counted in *rounds*: as many entries as are sent in one round trip, or one answer's
-/// where that is more. What is learned from an answer is weighed by its part of a round, so that
-/// the same overload has the same effect whether it is told by one answer or by fifty.
+/// The rate is judged once a *round*: when as many entries as are sent in one round trip (or one
+/// answer's, where that is more) were answered that had been sent **at this rate**. What was sent
+/// before says nothing about it: ten refused requests that were in flight together are one refusal,
+/// not ten.
 ///
-/// - **Down in proportion**: when a share of a round is refused, the rate falls by that share, to
-///   just what was taken, and not by half for one record of five hundred. An answer that took
-///   nothing at all says only that it was too much: half.
-/// - **Up by a step a round**, the same for every sender, so that those who share a destination come
-///   to equal parts; and only where the pace was what held entries back. After rounds without a
-///   refusal the steps grow, so that new capacity is found within seconds.
+/// - **Down in proportion**: when a share of a round is refused, the rate falls by that share, not by
+///   half for one record of five hundred; and never below what the destination took of late. A
+///   round of which nothing at all was taken says only that it was too much: half.
+/// - **Up by a step a round**, larger in proportion for a slow sender than for a fast one, so that
+///   those who share a destination come to equal parts; and only where the pace was what held
+///   entries back. After rounds without a refusal the steps grow, so that new capacity is found
+///   within seconds.
 #[derive(Debug, Clone)]
 pub(crate) struct Pace {
     /// Entries a second.
     rate: f64,
-    /// Entries that a round adds.
-    step: f64,
+    /// Entries a second at which a step is [`STEP`] of the rate.
+    reference: f64,
     /// Rounds since the last refusal.
     clean_rounds: f64,
+    round: Round,
+    taken: Taken,
     /// Entries that may go now; below zero after a request that took more.
     tokens: f64,
     counted_at: Instant,
+}
+
+/// What became of the entries that were sent since the rate was last judged.
+#[derive(Debug, Clone)]
+struct Round {
+    since: Instant,
+    delivered: f64,
+    throttled: f64,
+}
+
+impl Round {
+    fn new(since: Instant) -> Self {
+        Self { since, delivered: 0.0, throttled: 0.0 }
+    }
+}
+
+/// What an answer says of a destination's rate.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Lesson {
+    /// Entries that were taken.
+    pub(crate) delivered: usize,
+    /// Entries that were refused.
+    pub(crate) throttled: usize,
+    /// When they were sent.
+    pub(crate) sent_at: Instant,
+    /// How long a round trip takes, in seconds.
+    pub(crate) latency: f64,
+    /// Whether the pace held entries back meanwhile.
+    pub(crate) was_the_limit: bool,
 }
 
 /// The slowest: a destination that takes nothing is asked by the retry delays, not by the pace.
 const SLOWEST: f64 = 1.0;
 /// The fastest: far beyond any destination, so that sums stay finite.
 const FASTEST: f64 = 1e9;
-/// A round's step as a share of the round, at most: what is refused in steady state is about as
-/// much as a step adds.
-const LARGEST_STEP: f64 = 0.01;
+/// A round's step, as a share of the rate: what is refused in steady state is about as much as a
+/// step adds.
+const STEP: f64 = 0.01;
+/// The same for the slowest and the fastest.
+const STEPS: (f64, f64) = (0.002, 0.02);
+/// A sender of so many full requests a second takes the step itself.
+const REQUESTS_A_SECOND: f64 = 50.0;
+/// Answers in a round, at least: one alone says more of who came just before than of the rate.
+const ANSWERS: f64 = 4.0;
 /// After so many rounds without a refusal the steps have doubled, and after as many more again.
-const PATIENCE: f64 = 4.0;
-/// A round's growth at most, however long nothing was refused.
-const LARGEST_GROWTH: f64 = 0.25;
+const PATIENCE: f64 = 2.0;
+/// A round's growth at most, however long nothing was refused. A destination that saves up what
+/// was not used (most do) takes too much for a while, and then far less: more would overshoot.
+const LARGEST_GROWTH: f64 = 0.1;
 /// What may go at once after a wait, as a share of a second: timers tick in milliseconds, and a
 /// late one must not cost throughput.
 const BURST: f64 = 0.02;
@@ -45,10 +85,19 @@ const BURST: f64 = 0.02;
 const NEARLY: f64 = 1e-3;
 
 impl Pace {
-    /// A pace of so many entries a second, which a round raises by `step` entries.
-    pub(crate) fn new(rate: f64, step: f64, now: Instant) -> Self {
+    /// A pace of so many entries a second, for requests of up to so many.
+    #[allow(clippy::cast_precision_loss)] // far below 2^52
+    pub(crate) fn new(rate: f64, max_batch_size: usize, now: Instant) -> Self {
         let rate = if rate.is_nan() { SLOWEST } else { rate.clamp(SLOWEST, FASTEST) };
-        Self { rate, step, clean_rounds: 0.0, tokens: 0.0, counted_at: now }
+        Self {
+            rate,
+            reference: max_batch_size as f64 * REQUESTS_A_SECOND,
+            clean_rounds: 0.0,
+            round: Round::new(now),
+            taken: Taken::new(now),
+            tokens: 0.0,
+            counted_at: now,
+        }
     }
 
     /// Entries a second.
@@ -83,33 +132,70 @@ impl Pace {
         self.counted_at + wait.max(Duration::from_nanos(1)) // never now again
     }
 
-    /// Learns from an answer: so many entries taken and refused, `latency` seconds after they were
-    /// sent. `was_the_limit`: whether the pace held entries back meanwhile.
-    #[allow(clippy::cast_precision_loss)]
-    pub(crate) fn learn(
-        &mut self,
-        delivered: usize,
-        throttled: usize,
-        latency: f64,
-        was_the_limit: bool,
-    ) {
-        let entries = (delivered + throttled) as f64;
+    /// Learns from an answer.
+    #[allow(clippy::cast_precision_loss)] // far below 2^52
+    pub(crate) fn learn(&mut self, lesson: Lesson, now: Instant) {
+        let (delivered, throttled) = (lesson.delivered as f64, lesson.throttled as f64);
+        let entries = delivered + throttled;
         if entries == 0.0 {
             return;
         }
-        let round = (self.rate * latency).max(entries);
-        let weight = entries / round;
-        if throttled > 0 {
+        let whole = (self.rate * lesson.latency).max(ANSWERS * entries);
+        let of_late = self.taken.note(delivered, 2.0 * whole / self.rate, now);
+        if lesson.sent_at < self.round.since {
+            return;
+        }
+        self.round.delivered += delivered;
+        self.round.throttled += throttled;
+        let Round { delivered, throttled, .. } = self.round;
+        if delivered + throttled < whole {
+            return;
+        }
+        if throttled > 0.0 {
             self.clean_rounds = 0.0;
-            let refused = if delivered == 0 { 0.5 } else { throttled as f64 / entries };
-            self.rate *= 1.0 - weight * refused;
-        } else if was_the_limit {
-            self.clean_rounds += weight;
+            let taken = if delivered == 0.0 { 0.5 } else { delivered / (delivered + throttled) };
+            self.rate = (self.rate * taken).max(of_late.min(self.rate));
+        } else if lesson.was_the_limit {
+            let step = STEP * (self.reference / self.rate).sqrt();
             let boost = (self.clean_rounds / PATIENCE).min(64.0).exp2();
-            let growth = ((self.step / round).min(LARGEST_STEP) * boost).min(LARGEST_GROWTH);
-            self.rate *= 1.0 + weight * growth;
+            self.rate *= 1.0 + (step.clamp(STEPS.0, STEPS.1) * boost).min(LARGEST_GROWTH);
+            self.clean_rounds += 1.0;
         }
         self.rate = self.rate.clamp(SLOWEST, FASTEST);
+        self.round = Round::new(now);
+    }
+}
+
+/// What the destination took in the last one to two periods.
+#[derive(Debug, Clone)]
+struct Taken {
+    since: Instant,
+    entries: f64,
+    /// Entries and seconds of the period before.
+    before: (f64, f64),
+}
+
+/// A period is no shorter, in seconds: less than this is noise.
+const SHORTEST_PERIOD: f64 = 0.05;
+
+impl Taken {
+    fn new(now: Instant) -> Self {
+        Self { since: now, entries: 0.0, before: (0.0, 0.0) }
+    }
+
+    /// Counts what was taken now, and gives the entries a second from the period before until now.
+    /// What was taken now is not among them: it was taken at the end of that time, and counting both
+    /// ends would give one answer too many.
+    fn note(&mut self, entries: f64, period: f64, now: Instant) -> f64 {
+        let period = period.max(SHORTEST_PERIOD);
+        let seconds = now.saturating_duration_since(self.since).as_secs_f64();
+        let of_late = (self.before.0 + self.entries) / (self.before.1 + seconds).max(period);
+        if seconds >= period {
+            self.before = (self.entries, seconds);
+            (self.since, self.entries) = (now, 0.0);
+        }
+        self.entries += entries;
+        of_late
     }
 }
 
@@ -120,14 +206,41 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
-    fn pace(rate: f64) -> Pace {
-        Pace::new(rate, 5.0, Instant::now())
+    /// A pace whose round is 1,000 entries, and its clock.
+    struct Bench {
+        pace: Pace,
+        now: Instant,
+        was_the_limit: bool,
+    }
+
+    impl Bench {
+        fn new(rate: f64) -> Self {
+            let now = Instant::now();
+            Self { pace: Pace::new(rate, 500, now), now, was_the_limit: true }
+        }
+
+        /// An answer to what was sent a round trip of 100 ms ago.
+        fn answer(&mut self, delivered: usize, throttled: usize) {
+            let (sent_at, was_the_limit) = (self.now, self.was_the_limit);
+            self.now += 100 * MS;
+            let lesson = Lesson { delivered, throttled, sent_at, latency: 0.1, was_the_limit };
+            self.pace.learn(lesson, self.now);
+        }
+
+        /// A round in four answers, of so many entries in all.
+        fn round(&mut self, delivered: usize, throttled: usize) {
+            for _ in 0..4 {
+                self.answer(delivered / 4, throttled / 4);
+                self.now -= 99 * MS; // they were in flight together
+            }
+            self.now += 99 * MS;
+        }
     }
 
     #[test]
     fn a_request_is_saved_up_for_and_a_late_timer_costs_nothing() {
         let start = Instant::now();
-        let mut pace = Pace::new(10_000.0, 5.0, start);
+        let mut pace = Pace::new(10_000.0, 500, start);
         assert_eq!(pace.available(500, start), 0);
         assert_eq!(pace.ready_at(500), start + 50 * MS);
         assert_eq!(pace.available(500, start + 49 * MS), 490);
@@ -141,67 +254,112 @@ mod tests {
     #[test]
     fn the_rate_falls_by_the_refused_share_of_a_round() {
         for (delivered, throttled, expected) in [
-            (900, 100, 9_000.0),  // a whole round
-            (9, 1, 9_990.0),      // a hundredth of it
-            (10, 990, 100.0),     // nearly nothing was taken: as exactly as anything else
-            (0, 1000, 5_000.0),   // nothing at all: half
-            (1800, 200, 9_000.0), // more than a round counts as one
+            (900, 100, 9_000.0),
+            (996, 4, 9_960.0),
+            (12, 988, 120.0), // nearly nothing was taken: as exactly as anything else
+            (0, 1000, 5_000.0), // nothing at all: half
         ] {
-            let mut pace = pace(10_000.0);
-            pace.learn(delivered, throttled, 0.1, true);
-            assert!((pace.rate() - expected).abs() < 1.0, "{delivered}, {throttled}: {pace:?}");
+            let mut bench = Bench::new(10_000.0);
+            bench.now += 3600_000 * MS; // what was taken of late is nothing
+            bench.round(delivered, throttled);
+            let rate = bench.pace.rate();
+            assert!((rate - expected).abs() < 1.0, "{delivered}, {throttled}: {rate}");
         }
+    }
+
+    #[test]
+    fn less_than_a_round_says_nothing_yet() {
+        let mut bench = Bench::new(10_000.0);
+        bench.answer(0, 200);
+        bench.answer(200, 0);
+        assert!((bench.pace.rate() - 10_000.0).abs() < 1e-9);
+        // However large: one answer alone says more of who came just before than of the rate.
+        bench.answer(0, 900);
+        assert!((bench.pace.rate() - 10_000.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn what_was_sent_at_another_rate_says_nothing_of_this_one() {
+        let mut bench = Bench::new(10_000.0);
+        bench.now += 3600_000 * MS;
+        let before = bench.now;
+        bench.round(0, 1000);
+        assert!((bench.pace.rate() - 5_000.0).abs() < 1.0);
+        for _ in 0..20 {
+            let (sent_at, latency, was_the_limit) = (before, 0.1, true);
+            let lesson = Lesson { delivered: 0, throttled: 500, sent_at, latency, was_the_limit };
+            bench.pace.learn(lesson, bench.now);
+        }
+        assert!((bench.pace.rate() - 5_000.0).abs() < 1.0, "one refusal, not twenty");
+    }
+
+    #[test]
+    fn the_rate_never_falls_below_what_was_taken_of_late() {
+        let mut bench = Bench::new(10_000.0);
+        for _ in 0..20 {
+            bench.answer(800, 0); // 8,000 a second
+        }
+        let before = bench.pace.rate();
+        assert!(before >= 10_000.0);
+        bench.round(0, 1600);
+        let rate = bench.pace.rate();
+        assert!((6_000.0..9_000.0).contains(&rate), "not {}: {rate}", before / 2.0);
     }
 
     #[test]
     fn the_rate_grows_only_where_it_was_the_limit() {
-        let mut pace = pace(10_000.0);
-        pace.learn(1000, 0, 0.1, false);
-        assert!((pace.rate() - 10_000.0).abs() < 1e-9);
-        pace.learn(1000, 0, 0.1, true);
-        assert!((pace.rate() - 10_000.0 * (1.0 + 0.005 * 0.25_f64.exp2())).abs() < 1e-6);
+        let mut bench = Bench::new(25_000.0); // 50 full requests a second
+        bench.was_the_limit = false;
+        bench.round(4000, 0);
+        assert!((bench.pace.rate() - 25_000.0).abs() < 1e-9);
+        bench.was_the_limit = true;
+        bench.round(4000, 0);
+        assert!((bench.pace.rate() - 25_250.0).abs() < 1e-6, "{}", bench.pace.rate());
     }
 
     #[test]
-    fn half_a_round_counts_half() {
-        let (mut whole, mut halves) = (pace(10_000.0), pace(10_000.0));
-        whole.learn(1000, 0, 0.1, true);
-        halves.learn(500, 0, 0.1, true);
-        halves.learn(500, 0, 0.1, true);
-        assert!((whole.rate() - halves.rate()).abs() < 10.0, "{whole:?} {halves:?}");
+    fn a_slow_sender_takes_larger_steps_in_proportion_than_a_fast_one() {
+        let step = |rate: f64| {
+            let mut bench = Bench::new(rate);
+            bench.round(rate as usize, 0);
+            bench.pace.rate() / rate - 1.0
+        };
+        assert!((step(100_000.0) - 0.005).abs() < 1e-6);
+        assert!((step(10_000.0) - 0.0158).abs() < 1e-4);
+        assert!((step(100.0) - 0.02).abs() < 1e-6, "but never a large one");
+        assert!((step(1e8) - 0.002).abs() < 1e-6, "nor none");
     }
 
     #[test]
     fn growth_speeds_up_until_something_is_refused() {
-        let mut pace = pace(10_000.0);
+        let mut bench = Bench::new(10_000.0);
         let mut rounds = 0;
-        while pace.rate() < 20_000.0 {
-            let round = (pace.rate() * 0.1) as usize;
-            pace.learn(round, 0, 0.1, true);
+        while bench.pace.rate() < 20_000.0 {
+            bench.round((bench.pace.rate() * 0.4) as usize, 0);
             rounds += 1;
         }
-        assert!((15..40).contains(&rounds), "{rounds}");
-        let before = pace.rate();
-        pace.learn(1, 1, 0.1, true);
-        let after = pace.rate();
-        assert!(after < before);
-        pace.learn((after * 0.1) as usize, 0, 0.1, true);
-        assert!(pace.rate() < after * 1.01, "small steps again");
+        assert!((5..20).contains(&rounds), "{rounds}");
+        let before = bench.pace.rate();
+        bench.round(8000, 400);
+        let after = bench.pace.rate();
+        assert!(after <= before);
+        bench.round(8000, 0);
+        assert!(bench.pace.rate() < after * 1.02, "small steps again");
     }
 
     #[test]
     fn it_neither_stops_nor_runs_away() {
-        let mut pace = pace(10_000.0);
+        let mut bench = Bench::new(10_000.0);
         for _ in 0..100 {
-            pace.learn(0, 1000, 0.1, true);
+            bench.round(0, 4000);
         }
-        assert!((pace.rate() - SLOWEST).abs() < 1e-9);
+        assert!((bench.pace.rate() - SLOWEST).abs() < 1e-9);
         for _ in 0..10_000 {
-            pace.learn(1_000_000_000, 0, 0.1, true);
+            bench.round(4_000_000_000, 0);
         }
-        assert!(pace.rate() <= FASTEST);
-        pace.learn(0, 0, 0.0, true);
-        assert!(pace.rate().is_finite());
-        assert!(Pace::new(f64::NAN, 5.0, Instant::now()).rate() >= SLOWEST);
+        assert!(bench.pace.rate() <= FASTEST);
+        bench.answer(0, 0);
+        assert!(bench.pace.rate().is_finite());
+        assert!(Pace::new(f64::NAN, 500, Instant::now()).rate() >= SLOWEST);
     }
 }
