@@ -7,7 +7,7 @@ use tokio::{sync::mpsc, time::Instant};
 use crate::{
     convert::ElementConverter,
     dead_letter::DeadLetterHandler,
-    destination::{Destination, Entry as _},
+    destination::{Destination, Entry as _, Lane},
     driver::Driver,
     engine::{Budget, Engine, EngineConfig},
     error::{Error, ErrorKind},
@@ -150,11 +150,14 @@ impl<T: 'static, D: Destination> SinkBuilder<T, D> {
         }
 
         let (commands, received) = mpsc::unbounded_channel();
-        let lanes = Arc::clone(&destination);
+        // The destination, and its connections, end with the driver, whoever keeps a handle.
+        let lanes = Arc::downgrade(&destination);
+        let lane_of =
+            move |entry: &D::Entry| lanes.upgrade().map_or(Lane::SHARED, |lanes| lanes.lane(entry));
         let sink = Sink::new(
             Arc::clone(&shared),
             self.converter,
-            Arc::new(move |entry: &D::Entry| lanes.lane(entry)),
+            Arc::new(lane_of),
             commands,
             max_record_size_in_bytes,
             D::KIND,

@@ -70,20 +70,23 @@ impl<K: RouteKey, T: 'static, E: Entry> Shared<K, T, E> {
         // The task ends when the sink does; how it ended is in the route's state.
         drop(self.runtime().spawn(async move {
             let error = sink.close().await.err();
-            shared.note_drained(&key, &sink, error);
+            shared.note_drained(&key, sink, error);
         }));
     }
 
-    fn note_drained(self: &Arc<Self>, key: &K, sink: &Arc<Sink<T, E>>, error: Option<Error>) {
+    fn note_drained(self: &Arc<Self>, key: &K, sink: Arc<Sink<T, E>>, error: Option<Error>) {
         let mut state = self.lock();
-        if !state.is_draining(key, sink) {
+        if !state.is_draining(key, &sink) {
             return; // somebody took its entries
         }
         match error {
             Some(error) => {
-                state.routes.insert(key.clone(), Route::Failed(Arc::clone(sink), error));
+                state.routes.insert(key.clone(), Route::Failed(sink, error));
             }
-            None => drop(state.routes.remove(key)),
+            None => {
+                state.routes.remove(key);
+                drop(sink); // and its connections with it, before another one is opened
+            }
         }
         self.make_room(&mut state);
         self.announce(state);
