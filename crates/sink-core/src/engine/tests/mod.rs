@@ -3,8 +3,10 @@
 
 mod behaviour;
 mod history;
+mod lanes;
 mod model;
 mod properties;
+mod rejections;
 
 use std::time::{Duration, Instant};
 
