@@ -11,7 +11,7 @@ use std::{future::Future, pin::pin, task::Poll, time::Duration};
 use common::{
     Item, Meanwhile, convert, denied, ids, panicking_sink, scripted, settings, sink, unavailable,
 };
-use sink_core::{ErrorKind, Outcome, Settings, Sink, TryWriteError};
+use sink_core::{Cause, ErrorKind, Outcome, Settings, Sink, TryWriteError, Verdict};
 
 /// Polls a future once.
 async fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
@@ -628,4 +628,63 @@ fn a_sink_is_send_and_sync_and_so_are_its_futures() {
     check_send(sink.close());
     check_send(sink.snapshot());
     let _: &Sink<u64, Item> = &sink;
+}
+
+/// 1001 and its like are in lane 1, 2001 in lane 2: see `Scripted::lane`.
+#[tokio::test(start_paused = true)]
+async fn a_lane_that_is_stuck_does_not_block_who_writes_to_another() {
+    let (sink, mut requests) = sink(settings()); // room for ten, requests of four
+    let hot = tokio::spawn({
+        let sink = sink.clone();
+        async move {
+            for id in 1000..1100 {
+                sink.write(id).await.unwrap();
+            }
+        }
+    });
+    // Lane 1 is throttled for a minute each time, the others are not.
+    let answer = |request: common::Request| {
+        let retry_after = Some(Duration::from_secs(60));
+        let verdicts: Vec<_> = request
+            .ids
+            .iter()
+            .map(|id| match id / 1000 {
+                1 => Verdict::Retry(Cause::Throttled { retry_after }),
+                _ => Verdict::Delivered,
+            })
+            .collect();
+        request.answer(Outcome::per_entry(verdicts.len(), verdicts));
+    };
+    answer(requests.recv().await.unwrap());
+    tokio::task::yield_now().await;
+    assert!(!hot.is_finished(), "the hot lane has its part of the room, and waits");
+    let answering = tokio::spawn(async move {
+        while let Some(request) = requests.recv().await {
+            answer(request);
+        }
+    });
+    for id in 2000..2040 {
+        let writing = sink.write(id);
+        tokio::time::timeout(Duration::from_secs(2), writing).await.expect("room").unwrap();
+    }
+    answering.abort();
+    hot.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_lane_holds_up_its_own_lane_and_no_other() {
+    let (sink, _requests) = sink(settings());
+    for id in 1000..1005 {
+        sink.write(id).await.unwrap();
+    }
+    let mut first = Box::pin(sink.write(1005));
+    assert_waits!(first);
+    let mut second = Box::pin(sink.write(1006));
+    assert_waits!(second);
+    sink.write(2000).await.unwrap();
+    sink.write(1).await.unwrap();
+    assert!(sink.try_write(2).is_ok(), "there is room in all");
+    drop((first, second));
+    let mut third = Box::pin(sink.write(1007));
+    assert_waits!(third);
 }

@@ -1,5 +1,8 @@
 //! A destination that asks the test what to answer.
 
+// Each test program uses its part of this.
+#![allow(dead_code)]
+
 use std::{
     fmt,
     sync::{Arc, Mutex},
@@ -8,7 +11,7 @@ use std::{
 
 use sink_core::{
     Batch, ConvertError, Destination, Entry, Error, Lane, Limits, Outcome, RateLimiter, Reason,
-    Settings, Sink, rate_limit::Answer,
+    Settings, Sink, Verdict, rate_limit::Answer,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -144,9 +147,10 @@ impl Destination for Scripted {
         answer.expect("no error")
     }
 
-    fn lane(&self, _: &Item) -> Lane {
+    /// 1007 is in lane 1, 2007 in lane 2, and 7 in the shared one.
+    fn lane(&self, item: &Item) -> Lane {
         self.maybe_panic("lane");
-        Lane::SHARED
+        Lane::new(item.id / 1000)
     }
 }
 
@@ -192,6 +196,18 @@ pub(crate) fn panicking_sink(piece: &'static str) -> (TestSink, mpsc::UnboundedR
     *destination.panics.lock().unwrap() = Some(piece);
     let sink = Sink::builder(convert, destination).settings(settings()).build().unwrap();
     (sink, requests)
+}
+
+/// Answers: the entries at these positions are rejected, the others delivered.
+pub(crate) fn reject(sent: usize, positions: &[usize]) -> Outcome {
+    let verdicts = (0..sent).map(|position| {
+        if positions.contains(&position) {
+            Verdict::Reject(Reason::new("Invalid", "not a number"))
+        } else {
+            Verdict::Delivered
+        }
+    });
+    Outcome::per_entry(sent, verdicts)
 }
 
 pub(crate) fn denied() -> Outcome {

@@ -1,0 +1,158 @@
+//! A sink fed by streams: `run`, and the adapter to `futures::Sink`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test fails by panicking
+
+mod common;
+
+use common::{denied, ids, settings, sink};
+use futures_util::{SinkExt, StreamExt, stream};
+use sink_core::{ErrorKind, Outcome};
+use tokio::sync::mpsc;
+
+/// Delivers whatever comes, and gives it at the end.
+fn deliver_all(
+    mut requests: mpsc::UnboundedReceiver<common::Request>,
+) -> tokio::task::JoinHandle<Vec<u64>> {
+    tokio::spawn(async move {
+        let mut delivered = Vec::new();
+        while let Some(request) = requests.recv().await {
+            delivered.extend(&request.ids);
+            request.deliver();
+        }
+        delivered
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn run_writes_a_stream_and_ends_when_all_of_it_is_delivered() {
+    let (sink, requests) = sink(settings());
+    let delivered = deliver_all(requests);
+    assert_eq!(sink.run(stream::iter(101..=150)).await.unwrap(), 50);
+    assert_eq!(sink.stats().counters.delivered.entries, 50);
+    assert_eq!(sink.run(stream::iter(151..=153)).await.unwrap(), 3, "the sink stays open");
+    sink.close().await.unwrap();
+    drop(sink);
+    assert_eq!(delivered.await.unwrap(), (101..=153).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn run_names_the_element_that_it_cannot_write_and_keeps_those_before() {
+    let (sink, mut requests) = sink(settings());
+    let error = sink.run(stream::iter(11..=20)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Convert);
+    assert_eq!(error.to_string(), "write: 13 brings bad luck (element=3)");
+    let closing = tokio::spawn(async move { sink.close().await });
+    assert_eq!(requests.recv().await.unwrap().ids, [11, 12]);
+    closing.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn run_tells_of_a_sink_that_fails() {
+    let (sink, mut requests) = sink(settings());
+    let running = tokio::spawn({
+        let sink = sink.clone();
+        async move { sink.run(stream::iter(101..=110)).await }
+    });
+    requests.recv().await.unwrap().answer(denied());
+    assert_eq!(running.await.unwrap().unwrap_err().kind(), ErrorKind::Fatal);
+    assert!(sink.into_unsent().await.len() >= 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_is_forwarded_to_the_adapter_and_delivered_when_it_ends() {
+    let (sink, requests) = sink(settings());
+    let delivered = deliver_all(requests);
+    // `forward` closes the sink at the end of the stream.
+    stream::iter((101..=150).map(Ok)).forward(sink.clone().into_futures_sink()).await.unwrap();
+    assert_eq!(sink.error().unwrap().kind(), ErrorKind::Closed);
+    drop(sink);
+    assert_eq!(delivered.await.unwrap(), (101..=150).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flush_of_the_adapter_waits_for_what_was_sent_before_it() {
+    let (sink, mut requests) = sink(settings());
+    let mut adapter = sink.into_futures_sink();
+    adapter.feed(1).await.unwrap();
+    let flushing = tokio::spawn(async move {
+        adapter.flush().await.unwrap();
+        adapter
+    });
+    let request = requests.recv().await.unwrap();
+    assert!(!flushing.is_finished());
+    request.deliver();
+    let mut adapter = flushing.await.unwrap();
+    let sending = tokio::spawn(async move {
+        adapter.send(2).await.unwrap();
+        adapter
+    });
+    requests.recv().await.unwrap().deliver();
+    sending.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_adapter_waits_for_room_and_gives_it_back_unused() {
+    let mut settings = settings();
+    settings.max_buffered_requests = Some(4);
+    let (sink, mut requests) = sink(settings);
+    for id in 1..=3 {
+        sink.write(id).await.unwrap();
+    }
+    let mut one = sink.clone().into_futures_sink();
+    let mut other = sink.clone().into_futures_sink();
+    std::future::poll_fn(|context| one.poll_ready_unpin(context)).await.unwrap();
+    std::future::poll_fn(|context| one.poll_ready_unpin(context)).await.unwrap(); // the same room
+    let waiting = tokio::spawn(async move {
+        std::future::poll_fn(|context| other.poll_ready_unpin(context)).await.unwrap();
+        other
+    });
+    tokio::task::yield_now().await;
+    assert!(!waiting.is_finished(), "three are in, and the fourth place is held");
+    drop(one);
+    let mut other = waiting.await.unwrap();
+    other.start_send_unpin(4).unwrap();
+    assert_eq!(requests.recv().await.unwrap().ids, [1, 2, 3, 4]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_element_that_cannot_be_converted_leaves_the_adapter_usable() {
+    let mut settings = settings();
+    settings.max_batch_size = Some(1);
+    settings.max_buffered_requests = Some(1);
+    let (sink, mut requests) = sink(settings);
+    let mut adapter = sink.into_futures_sink();
+    assert_eq!(adapter.feed(13).await.unwrap_err().kind(), ErrorKind::Convert);
+    assert_eq!(adapter.feed(14).await.unwrap_err().kind(), ErrorKind::TooLarge);
+    adapter.feed(1).await.unwrap();
+    let request = requests.recv().await.unwrap();
+    assert_eq!(request.ids, [1]);
+    assert!(adapter.start_send_unpin(2).is_err(), "without room");
+    request.answer(Outcome::Delivered);
+    adapter.feed(2).await.unwrap();
+    assert_eq!(adapter.get_ref().stats().counters.admitted.entries, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_adapter_that_is_dropped_while_it_waits_lets_the_next_one_in() {
+    let mut settings = settings();
+    settings.max_buffered_requests = Some(4);
+    let (sink, mut requests) = sink(settings);
+    for id in 1..=4 {
+        sink.write(id).await.unwrap();
+    }
+    let mut first = sink.clone().into_futures_sink();
+    std::future::poll_fn(|context| {
+        assert!(first.poll_ready_unpin(context).is_pending());
+        std::task::Poll::Ready(())
+    })
+    .await;
+    let second = tokio::spawn({
+        let sink = sink.clone();
+        async move { sink.write(5).await }
+    });
+    tokio::task::yield_now().await;
+    drop(first);
+    requests.recv().await.unwrap().deliver();
+    second.await.unwrap().unwrap();
+    assert_eq!(ids(&sink.into_unsent().await), [5]);
+}
