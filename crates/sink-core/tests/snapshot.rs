@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test fails by panicking
 
-#[allow(dead_code)] // other tests use the rest of it
 mod common;
 
 use common::{Item, convert, ids, scripted, settings, sink};
