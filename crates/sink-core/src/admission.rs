@@ -111,9 +111,10 @@ pub(crate) struct Admission<'a, E> {
 }
 
 impl<'a, E> Admission<'a, E> {
-    pub(crate) fn new(inbox: &'a Inbox<E>, arrival: Arrival<E>) -> Self {
-        let turn = Turn::new(arrival.lane, arrival.size);
-        Self { inbox, arrival: Some(arrival), turn }
+    pub(crate) fn new(inbox: &'a Inbox<E>, arrival: Option<Arrival<E>>) -> Self {
+        let (lane, size) =
+            arrival.as_ref().map_or((Lane::SHARED, 0), |arrival| (arrival.lane, arrival.size));
+        Self { inbox, arrival, turn: Turn::new(lane, size) }
     }
 }
 

@@ -126,29 +126,30 @@ impl<E> Inbox<E> {
 
     // ---------------------------------------------------------------------------- producers
 
-    /// Admits an entry if there is room and nobody who waits was first. Gives its sequence.
+    /// Admits the entry if there is room and nobody who waits was first, and gives its sequence.
+    /// Without room it stays where it is. (By reference: entries are large, and moves cost.)
     #[inline]
-    pub(crate) fn try_admit(&self, arrival: Arrival<E>) -> Result<u64, Refused<Arrival<E>>> {
+    pub(crate) fn try_admit(&self, arrival: &mut Option<Arrival<E>>) -> Result<Option<u64>, Error> {
         let mut state = self.lock();
-        if let Err(error) = state.check_gate() {
-            return Err(Refused::Gate(arrival, error));
+        state.check_gate()?;
+        let Some(Arrival { lane, size, .. }) = *arrival else { return Ok(None) };
+        if !state.has_room(lane, size, None) {
+            return Ok(None);
         }
-        if !state.has_room(arrival.lane, arrival.size, None) {
-            return Err(Refused::Full(arrival));
-        }
+        let Some(arrival) = arrival.take() else { return Ok(None) };
         let wake = state.admit(arrival);
         let sequence = state.last_sequence;
         drop(state);
         if wake {
             self.wake.notify_one();
         }
-        Ok(sequence)
+        Ok(Some(sequence))
     }
 
     /// Waits for room and admits the entry.
     ///
     /// Dropped before it is ready, it has not admitted its entry; there is no await after that.
-    pub(crate) fn admit(&self, arrival: Arrival<E>) -> Admission<'_, E> {
+    pub(crate) fn admit(&self, arrival: Option<Arrival<E>>) -> Admission<'_, E> {
         Admission::new(self, arrival)
     }
 

@@ -6,6 +6,7 @@ use futures_core::Stream;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
+    admission::Admission,
     builder::SinkBuilder,
     convert::ElementConverter,
     destination::{Destination, Entry, Lane},
@@ -126,8 +127,11 @@ impl<T: 'static, E: Entry> Sink<T, E> {
     /// Waits for room only. A future that is dropped before it is ready has not admitted its
     /// element; the element is dropped with it. To keep it, use [`try_write`](Self::try_write).
     pub async fn write(&self, element: T) -> Result<(), Error> {
-        let arrival = self.convert(element)?;
-        self.admit(arrival).await.map(drop)
+        let mut arrival = Some(self.convert(element)?);
+        match self.shared.try_admit(&mut arrival)? {
+            Some(_) => Ok(()),
+            None => self.wait(arrival).await.map(drop),
+        }
     }
 
     /// Like [`write`](Self::write), and gives a [`Receipt`], which resolves when the element is
@@ -147,17 +151,17 @@ impl<T: 'static, E: Entry> Sink<T, E> {
         let mut arrival = self.convert(element)?;
         let (sender, settled) = oneshot::channel();
         arrival.receipt = Some(sender);
-        let sequence = self.admit(arrival).await?;
+        let mut arrival = Some(arrival);
+        let sequence = match self.shared.try_admit(&mut arrival)? {
+            Some(sequence) => sequence,
+            None => self.wait(arrival).await?,
+        };
         Ok(Receipt::new(sequence, settled, Arc::clone(&self.shared)))
     }
 
-    #[inline]
-    async fn admit(&self, arrival: Arrival<E>) -> Result<u64, Error> {
-        match self.shared.try_admit(arrival) {
-            Ok(sequence) => Ok(sequence),
-            Err(Refused::Gate(_, error)) => Err(error),
-            Err(Refused::Full(arrival)) => self.shared.admit(arrival).await,
-        }
+    /// Waits for room.
+    fn wait(&self, arrival: Option<Arrival<E>>) -> Admission<'_, E> {
+        self.shared.admit(arrival)
     }
 
     /// Writes every element of a stream, in its order, then flushes: everything is delivered when

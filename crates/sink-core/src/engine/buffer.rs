@@ -99,11 +99,19 @@ impl<E> Buffer<E> {
     /// Takes in a new entry, whose sequence is higher than any before.
     #[inline]
     pub(super) fn push(&mut self, queued: Queued<E>, now: Instant) {
-        let size = queued.size;
-        let queued = if self.ordering == Ordering::PerLane {
+        if self.lanes.is_empty() && self.ordering == Ordering::None {
+            self.sendable.add(queued.size);
+            self.fresh.push_back(queued);
+        } else {
+            self.push_to_lane(queued, now);
+        }
+    }
+
+    fn push_to_lane(&mut self, queued: Queued<E>, now: Instant) {
+        let (lane, size) = (queued.lane, queued.size);
+        let may_be_sent = if self.ordering == Ordering::PerLane {
             self.lanes.enter_in_order(queued)
-        } else if let Some(held) = self.lanes.get_mut(queued.lane) {
-            let lane = queued.lane;
+        } else if let Some(held) = self.lanes.get_mut(lane) {
             held.queue.push_back(queued);
             if held.queue.len() == 1 {
                 self.lanes.reschedule(lane, now); // it was about to be forgotten
@@ -112,7 +120,7 @@ impl<E> Buffer<E> {
         } else {
             Some(queued)
         };
-        match queued {
+        match may_be_sent {
             Some(queued) => {
                 self.sendable.add(size);
                 self.fresh.push_back(queued);
@@ -366,15 +374,13 @@ impl<E> Buffer<E> {
             if bytes + size > max_bytes && !batch.is_empty() {
                 break;
             }
-            let queued = match source {
-                Source::Fresh => self.fresh.pop_front(),
-                Source::Ready => self.ready.pop_first().map(|(_, queued)| queued),
-                Source::Half => None,
-            };
-            let Some(queued) = queued else { break };
+            // Two calls, so that the usual one moves the entry once.
+            match source {
+                Source::Ready => batch.extend(self.ready.pop_first().map(|(_, queued)| queued)),
+                _ => batch.extend(self.fresh.pop_front()),
+            }
             self.sendable.remove(size);
             bytes += size;
-            batch.push(queued);
         }
         Cut { bytes, alone: false }
     }
