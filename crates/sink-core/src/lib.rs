@@ -133,7 +133,7 @@ pub use self::service::{SendService, ServiceDestination};
 #[cfg(feature = "tokio")]
 pub use self::{
     builder::{Pair, SinkBuilder},
-    dead_letter::{DeadLetter, DeadLetterFuture, DeadLetterHandler},
+    dead_letter::{DeadLetter, DeadLetterFuture, DeadLetterHandler, sink::SinkDeadLetters},
     driver::Driver,
     futures_sink::FuturesSink,
     receipt::Receipt,

@@ -9,6 +9,7 @@ use std::time::Duration;
 use common::{Item, TestSink, ids, reject, scripted, settings};
 use sink_core::{
     DeadLetter, DeadLetterFuture, DeadLetterHandler, ErrorKind, Outcome, Reason, Settings, Sink,
+    SinkDeadLetters,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -163,4 +164,55 @@ async fn entries_that_were_tried_too_often_are_dead_letters() {
     assert!(letter.text.contains("MaxAttempts: given up after 2 attempts"), "{}", letter.text);
     letter.answer.send(Ok(())).unwrap();
     sink.close().await.unwrap();
+}
+
+/// A sink whose dead letters go into another one, and the requests of both.
+fn chained() -> (TestSink, Requests, TestSink, Requests) {
+    let (destination, rejected) = scripted();
+    let other = Sink::builder(common::convert, destination).settings(settings()).build().unwrap();
+    let (destination, requests) = scripted();
+    let handler =
+        SinkDeadLetters::new(other.clone(), |letter: &DeadLetter<'_, Item>| letter.entry.id + 100);
+    let sink = Sink::builder(common::convert, destination)
+        .settings(settings())
+        .dead_letters(handler)
+        .build()
+        .unwrap();
+    (sink, requests, other, rejected)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_letter_to_another_sink_is_safe_when_that_has_delivered_it() {
+    let (sink, mut requests, other, mut letters) = chained();
+    for id in 1..=4 {
+        sink.write(id).await.unwrap();
+    }
+    requests.recv().await.unwrap().answer(reject(4, &[1]));
+    let letter = letters.recv().await.unwrap();
+    assert_eq!(letter.ids, [102]);
+    assert_eq!(ids(sink.snapshot().await.entries()), [2], "not delivered yet");
+    letter.deliver();
+    sink.close().await.unwrap();
+    other.close().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_letter_that_the_other_sink_cannot_deliver_stops_the_first_one_which_keeps_the_entry() {
+    for (answer, why) in [
+        (common::denied(), "handler failed for entry 1: send: access denied"),
+        // Without dead letters of its own, a rejection stops it too.
+        (
+            Outcome::RejectAll(Reason::new("Invalid", "")),
+            "handler failed for entry 1: send: entry 1",
+        ),
+    ] {
+        let (sink, mut requests, other, mut letters) = chained();
+        sink.write(1).await.unwrap();
+        requests.recv().await.unwrap().answer(reject(1, &[0]));
+        letters.recv().await.unwrap().answer(answer);
+        let error = sink.close().await.unwrap_err();
+        assert!(error.to_string().contains(why), "{error}");
+        assert_eq!(ids(&sink.into_unsent().await), [1]);
+        assert_eq!(ids(&other.into_unsent().await), [101]);
+    }
 }

@@ -5,6 +5,8 @@ pub(crate) mod file;
 #[cfg(feature = "dead-letter-file")]
 pub(crate) mod reader;
 
+pub(crate) mod sink;
+
 use std::{error::Error as StdError, pin::Pin, time::Duration};
 
 use crate::outcome::Reason;
