@@ -87,6 +87,31 @@ fn a_throttled_lane_goes_on_at_the_pace_that_it_took() {
 }
 
 #[test]
+fn what_comes_new_in_a_throttled_lane_leaves_at_its_pace() {
+    let lane = Lane::new(1);
+    let mut bench = Bench::new(config());
+    for _ in 0..4 {
+        bench.push(lane, 1);
+    }
+    let (id, _) = bench.request();
+    let verdicts = [Verdict::Delivered, throttled(), throttled(), throttled()];
+    bench.answer(id, Outcome::per_entry(4, verdicts));
+    bench.engine.start_flush();
+    while bench.engine.unsettled().entries > 0 {
+        bench.advance(MS);
+        if let Some(id) = bench.poll() {
+            bench.answer(id, Outcome::Delivered);
+        }
+    }
+    assert_eq!(bench.engine.stats(bench.now).held_lanes, 1, "its pace is remembered");
+    bench.push(lane, 1);
+    bench.engine.start_flush();
+    assert_eq!(bench.poll(), None, "it waits for its lane");
+    bench.advance(20 * MS); // 1,500 a second, more or less
+    assert_eq!(bench.request().1, [5]);
+}
+
+#[test]
 fn lanes_that_come_and_go_leave_nothing_behind_even_if_each_was_throttled() {
     let mut bench = Bench::new(config());
     for number in 1..20_000 {
