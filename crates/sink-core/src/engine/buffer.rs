@@ -217,20 +217,18 @@ impl<E> Buffer<E> {
                 }
             }
         }
-        if self.ordering == Ordering::None && !self.lanes.is_empty() && !self.ready.is_empty() {
-            for (sequence, queued) in std::mem::take(&mut self.ready) {
-                let held = self.lanes.get_mut(queued.lane);
-                // What its pace has let go may go, unless the lane was told to wait, or what
-                // came back belongs before it.
-                let must_wait = held.is_some_and(|held| {
-                    held.paused_until.is_some()
-                        || held.queue.front().is_some_and(|first| first.sequence < sequence)
-                });
-                if must_wait {
-                    self.hold_back(queued, now);
-                } else {
-                    self.ready.insert(sequence, queued);
-                }
+        for (sequence, queued) in std::mem::take(&mut self.ready) {
+            let held = self.lanes.get_mut(queued.lane);
+            // What its pace has let go may go, unless the lane was told to wait, or what came back
+            // belongs before it.
+            let must_wait = held.is_some_and(|held| {
+                held.paused_until.is_some()
+                    || held.queue.front().is_some_and(|first| first.sequence < sequence)
+            });
+            if must_wait {
+                self.hold_back(queued, now);
+            } else {
+                self.ready.insert(sequence, queued);
             }
         }
     }
