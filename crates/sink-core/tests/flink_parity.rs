@@ -15,9 +15,9 @@ use std::{
     time::Duration,
 };
 
-use common::{Item, Request, convert, ids, scripted, settings, sink, unavailable};
+use common::{Item, Request, TestSink, convert, ids, scripted, settings, sink, unavailable};
 use sink_core::{
-    Cause, CongestionControl, ConvertError, DeadLetter, DeadLetterFuture, DeadLetterHandler,
+    Aimd, Cause, CongestionControl, ConvertError, DeadLetter, DeadLetterFuture, DeadLetterHandler,
     Limits, OnTimeout, Outcome, RateLimiter, Reason, Settings, Sink, SnapshotMode, TryWriteError,
     Verdict, rate_limit::Answer,
 };
@@ -392,6 +392,19 @@ fn how_long_to_wait_for_an_answer_and_what_then_are_settings() {
 }
 
 #[test]
+fn a_threshold_of_nothing_lets_one_entry_go() {
+    let now = Instant::now().into_std();
+    let nothing = Aimd::flink().rate_threshold(0);
+    let mut limiter = CongestionControl::with_strategy(nothing, 10, 1);
+    for _ in 0..3 {
+        let entries = limiter.allowance(now);
+        limiter.on_issue(entries, 0, now);
+        limiter.on_settle(&Answer::new(entries, 0, 0, MS), now);
+    }
+    assert_eq!(limiter.allowance(now), 1);
+}
+
+#[test]
 fn an_answer_to_a_request_that_was_never_sent_leaves_no_room_for_more() {
     let now = Instant::now().into_std();
     let mut limiter = CongestionControl::new(10, 1);
@@ -428,6 +441,12 @@ fn flinks_window_settles_where_the_destination_stops_refusing() {
 #[derive(Clone, Default)]
 struct Letters(Arc<Mutex<Vec<(u64, String)>>>);
 
+impl Letters {
+    fn seen(&self) -> Vec<(u64, String)> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
 impl DeadLetterHandler<Item> for Letters {
     fn handle(&self, letter: &DeadLetter<'_, Item>) -> DeadLetterFuture {
         self.0.lock().unwrap().push((letter.entry.id, letter.reason.code().to_owned()));
@@ -435,9 +454,7 @@ impl DeadLetterHandler<Item> for Letters {
     }
 }
 
-fn sink_with_letters(
-    settings: Settings,
-) -> (Sink<u64, Item>, UnboundedReceiver<Request>, Arc<Mutex<Vec<(u64, String)>>>) {
+fn sink_with_letters(settings: Settings) -> (TestSink, UnboundedReceiver<Request>, Letters) {
     let letters = Letters::default();
     let (destination, requests) = scripted();
     let sink = Sink::builder(convert, destination)
@@ -446,7 +463,7 @@ fn sink_with_letters(
         .dead_letters(letters.clone())
         .build()
         .unwrap();
-    (sink, requests, letters.0)
+    (sink, requests, letters)
 }
 
 #[tokio::test(start_paused = true)]
@@ -469,7 +486,7 @@ async fn one_poison_entry_is_found_and_handed_over_and_the_others_are_delivered(
     let counters = closing.await.unwrap().unwrap().counters;
     stored.sort_unstable();
     assert_eq!(stored, [101, 102, 104, 105, 106, 107, 108]);
-    assert_eq!(*letters.lock().unwrap(), [(103, "InvalidParameterValue".to_owned())]);
+    assert_eq!(letters.seen(), [(103, "InvalidParameterValue".to_owned())]);
     assert_eq!((counters.delivered.entries, counters.rejected.entries), (7, 1));
 }
 
@@ -484,7 +501,7 @@ async fn an_entry_that_grew_too_old_is_handed_over_and_never_dropped() {
         sleep(500 * MS).await;
         request.answer(unavailable());
     }
-    assert_eq!(*letters.lock().unwrap(), [(1, "MaxAge".to_owned())]);
+    assert_eq!(letters.seen(), [(1, "MaxAge".to_owned())]);
     let counters = closing.await.unwrap().unwrap().counters;
     assert_eq!((counters.delivered.entries, counters.rejected.entries), (0, 1));
 }
