@@ -10,6 +10,7 @@ use crate::{
     engine::Load,
     error::Error,
     inbox::{Arrival, Inbox, State},
+    receipt::SettledSender,
 };
 
 /// A writer that waits for room for an entry of this size in this lane.
@@ -107,14 +108,19 @@ pub(crate) struct Admission<'a, E> {
     inbox: &'a Inbox<E>,
     /// Taken on admission.
     arrival: Option<Arrival<E>>,
+    receipt: Option<SettledSender>,
     turn: Turn,
 }
 
 impl<'a, E> Admission<'a, E> {
-    pub(crate) fn new(inbox: &'a Inbox<E>, arrival: Option<Arrival<E>>) -> Self {
+    pub(crate) fn new(
+        inbox: &'a Inbox<E>,
+        arrival: Option<Arrival<E>>,
+        receipt: Option<SettledSender>,
+    ) -> Self {
         let (lane, size) =
             arrival.as_ref().map_or((Lane::SHARED, 0), |arrival| (arrival.lane, arrival.size));
-        Self { inbox, arrival, turn: Turn::new(lane, size) }
+        Self { inbox, arrival, receipt, turn: Turn::new(lane, size) }
     }
 }
 
@@ -133,7 +139,7 @@ impl<E> Future for Admission<'_, E> {
             return Poll::Pending;
         }
         let wake_driver = match this.arrival.take() {
-            Some(arrival) => state.admit(arrival),
+            Some(arrival) => state.admit(arrival, this.receipt.take()),
             None => false, // polled again after it was ready
         };
         let sequence = state.last_sequence();
@@ -177,7 +183,7 @@ impl<'a, E> Reservation<'a, E> {
             return Err(error);
         }
         state.budget.give_back(Load { entries: 1, bytes: self.size }, []);
-        let wake_driver = state.admit(arrival);
+        let wake_driver = state.admit(arrival, None);
         let next = state.next_waiter();
         drop(state);
         std::mem::forget(self); // its room is given back already

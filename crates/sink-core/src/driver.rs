@@ -22,7 +22,7 @@ use crate::{
     destination::{Destination, Lane},
     engine::{Engine, RequestId},
     error::{Error, ErrorKind},
-    inbox::{Arrival, Closing, Inbox},
+    inbox::{Arrival, Closing, Inbox, Receipts},
     outcome::Outcome,
     rate_limit::Unlimited,
     receipt::SettledSender,
@@ -64,6 +64,8 @@ pub struct Driver<D: Destination> {
     tasks: Vec<Option<(RequestId, AbortHandle)>>,
     /// Picked up and not pushed yet: a field, so that not even a panic loses them.
     arrivals: VecDeque<Arrival<D::Entry>>,
+    /// Picked up with them; empty between steps.
+    new_receipts: Receipts,
     /// Who wants to know when an entry is settled, by its sequence.
     receipts: BTreeMap<u64, SettledSender>,
     /// Who looks once nothing is in flight.
@@ -97,6 +99,7 @@ impl<D: Destination> Driver<D> {
             dead_letters: JoinSet::new(),
             tasks: Vec::new(),
             arrivals: VecDeque::new(),
+            new_receipts: Receipts::new(),
             receipts: BTreeMap::new(),
             settling: Vec::new(),
             settled_lanes: Vec::new(),
@@ -172,7 +175,8 @@ impl<D: Destination> Driver<D> {
                 look(self.engine.unsent());
             }
         }
-        if closing != Closing::Now && self.settling.is_empty() {
+        self.engine.hold_requests(!self.settling.is_empty());
+        if closing != Closing::Now {
             while let Some(id) = self.engine.poll_request(now.into_std()) {
                 self.start(id);
             }
@@ -198,16 +202,16 @@ impl<D: Destination> Driver<D> {
     }
 
     fn take_arrivals(&mut self) {
-        let first_at = self.inbox.take_arrivals(&mut self.arrivals).into_std();
-        while let Some(Arrival { entry, size, lane, receipt }) = self.arrivals.pop_front() {
-            match receipt {
-                None => self.engine.push(entry, size, lane, first_at),
-                Some(receipt) => {
-                    let sequence = self.engine.push_tracked(entry, size, lane, first_at);
-                    self.receipts.insert(sequence, receipt);
-                    sequence
-                }
-            };
+        let first_at =
+            self.inbox.take_arrivals(&mut self.arrivals, &mut self.new_receipts).into_std();
+        while let Some(Arrival { entry, size, lane }) = self.arrivals.pop_front() {
+            let tracked = self.new_receipts.front().map(|(sequence, _)| *sequence);
+            if tracked.is_none_or(|tracked| tracked != self.engine.last_sequence() + 1) {
+                self.engine.push(entry, size, lane, first_at);
+            } else {
+                self.engine.push_tracked(entry, size, lane, first_at);
+                self.receipts.extend(self.new_receipts.pop_front());
+            }
         }
     }
 

@@ -30,9 +30,10 @@ pub(crate) struct Arrival<E> {
     pub(crate) entry: E,
     pub(crate) size: usize,
     pub(crate) lane: Lane,
-    /// Who wants to know when it is settled.
-    pub(crate) receipt: Option<SettledSender>,
 }
+
+/// Who wants to know when an entry is settled, by its sequence.
+pub(crate) type Receipts = VecDeque<(u64, SettledSender)>;
 
 impl<E> fmt::Debug for Arrival<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -56,6 +57,9 @@ pub(crate) struct State<E> {
     /// Entries that the driver has not picked up.
     arrived: VecDeque<Arrival<E>>,
     arrived_bytes: usize,
+    /// Who wants to know when one of them is settled, by its sequence, rising. Beside the entries,
+    /// not with them, so that an entry that nobody tracks pays nothing.
+    receipts: Receipts,
     /// Of the last entry that was admitted.
     last_sequence: u64,
     /// When the first of them arrived: one clock read a batch, not an entry. Taking it for all of
@@ -100,6 +104,7 @@ impl<E> Inbox<E> {
             state: Mutex::new(State {
                 arrived: VecDeque::new(),
                 arrived_bytes: 0,
+                receipts: Receipts::new(),
                 last_sequence: 0,
                 first_at: Instant::now(),
                 wake_at: Load { entries: 1, bytes: usize::MAX },
@@ -130,6 +135,16 @@ impl<E> Inbox<E> {
     /// Without room it stays where it is. (By reference: entries are large, and moves cost.)
     #[inline]
     pub(crate) fn try_admit(&self, arrival: &mut Option<Arrival<E>>) -> Result<Option<u64>, Error> {
+        self.try_admit_tracked(arrival, &mut None)
+    }
+
+    /// The same for an entry that somebody tracks.
+    #[inline]
+    pub(crate) fn try_admit_tracked(
+        &self,
+        arrival: &mut Option<Arrival<E>>,
+        receipt: &mut Option<SettledSender>,
+    ) -> Result<Option<u64>, Error> {
         let mut state = self.lock();
         state.check_gate()?;
         let Some(Arrival { lane, size, .. }) = *arrival else { return Ok(None) };
@@ -137,7 +152,7 @@ impl<E> Inbox<E> {
             return Ok(None);
         }
         let Some(arrival) = arrival.take() else { return Ok(None) };
-        let wake = state.admit(arrival);
+        let wake = state.admit(arrival, receipt.take());
         let sequence = state.last_sequence;
         drop(state);
         if wake {
@@ -149,8 +164,12 @@ impl<E> Inbox<E> {
     /// Waits for room and admits the entry.
     ///
     /// Dropped before it is ready, it has not admitted its entry; there is no await after that.
-    pub(crate) fn admit(&self, arrival: Option<Arrival<E>>) -> Admission<'_, E> {
-        Admission::new(self, arrival)
+    pub(crate) fn admit(
+        &self,
+        arrival: Option<Arrival<E>>,
+        receipt: Option<SettledSender>,
+    ) -> Admission<'_, E> {
+        Admission::new(self, arrival, receipt)
     }
 
     /// Holds room for one entry of up to `size` bytes, if there is so much and nobody was first.
@@ -256,11 +275,17 @@ impl<E> Inbox<E> {
         state.last_sequence += 1;
     }
 
-    /// Swaps what has arrived into the empty `arrivals` and says when the first of it did.
-    pub(crate) fn take_arrivals(&self, arrivals: &mut VecDeque<Arrival<E>>) -> Instant {
-        debug_assert!(arrivals.is_empty(), "arrivals would be overtaken");
+    /// Swaps what has arrived into the empty `arrivals` and `receipts`, and says when the first of
+    /// it did.
+    pub(crate) fn take_arrivals(
+        &self,
+        arrivals: &mut VecDeque<Arrival<E>>,
+        receipts: &mut Receipts,
+    ) -> Instant {
+        debug_assert!(arrivals.is_empty() && receipts.is_empty(), "arrivals would be overtaken");
         let mut state = self.lock();
         std::mem::swap(&mut state.arrived, arrivals);
+        std::mem::swap(&mut state.receipts, receipts);
         state.arrived_bytes = 0;
         state.first_at
     }
@@ -323,6 +348,7 @@ impl<E> Inbox<E> {
         state.remains = unsent;
         state.remains.extend(state.arrived.drain(..).map(|arrival| arrival.entry));
         state.arrived_bytes = 0;
+        state.receipts.clear(); // which tells their owners that the sink has ended
         state.summary = Some(summary);
         state.remains.len()
     }
@@ -344,12 +370,15 @@ impl<E> State<E> {
 
     /// Takes an entry in; gives whether the driver is to be woken.
     #[inline]
-    pub(crate) fn admit(&mut self, arrival: Arrival<E>) -> bool {
+    pub(crate) fn admit(&mut self, arrival: Arrival<E>, receipt: Option<SettledSender>) -> bool {
         self.budget.take(arrival.lane, arrival.size);
         if self.arrived.is_empty() {
             self.first_at = Instant::now();
         }
         self.last_sequence += 1;
+        if let Some(receipt) = receipt {
+            self.receipts.push_back((self.last_sequence, receipt));
+        }
         self.arrived_bytes += arrival.size;
         self.arrived.push_back(arrival);
         let wake = self.is_enough();

@@ -6,7 +6,6 @@ use futures_core::Stream;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
-    admission::Admission,
     builder::SinkBuilder,
     convert::ElementConverter,
     destination::{Destination, Entry, Lane},
@@ -130,7 +129,7 @@ impl<T: 'static, E: Entry> Sink<T, E> {
         let mut arrival = Some(self.convert(element)?);
         match self.shared.try_admit(&mut arrival)? {
             Some(_) => Ok(()),
-            None => self.wait(arrival).await.map(drop),
+            None => self.shared.admit(arrival, None).await.map(drop),
         }
     }
 
@@ -148,20 +147,14 @@ impl<T: 'static, E: Entry> Sink<T, E> {
     ///
     /// As [`write`](Self::write).
     pub async fn write_tracked(&self, element: T) -> Result<Receipt, Error> {
-        let mut arrival = self.convert(element)?;
+        let mut arrival = Some(self.convert(element)?);
         let (sender, settled) = oneshot::channel();
-        arrival.receipt = Some(sender);
-        let mut arrival = Some(arrival);
-        let sequence = match self.shared.try_admit(&mut arrival)? {
+        let mut receipt = Some(sender);
+        let sequence = match self.shared.try_admit_tracked(&mut arrival, &mut receipt)? {
             Some(sequence) => sequence,
-            None => self.wait(arrival).await?,
+            None => self.shared.admit(arrival, receipt).await?,
         };
         Ok(Receipt::new(sequence, settled, Arc::clone(&self.shared)))
-    }
-
-    /// Waits for room.
-    fn wait(&self, arrival: Option<Arrival<E>>) -> Admission<'_, E> {
-        self.shared.admit(arrival)
     }
 
     /// Writes every element of a stream, in its order, then flushes: everything is delivered when
@@ -226,11 +219,11 @@ impl<T: 'static, E: Entry> Sink<T, E> {
             return Err(Error::new(ErrorKind::TooLarge, "write", message));
         }
         let lane = (self.lane_of)(&entry);
-        Ok(Arrival { entry, size, lane, receipt: None })
+        Ok(Arrival { entry, size, lane })
     }
 
     /// Sends everything admitted before the call without waiting for requests to fill, and waits
-    /// until all of it is delivered.
+    /// until all of it is settled: delivered, or safe with the dead-letter handler.
     ///
     /// # Errors
     ///
@@ -261,7 +254,7 @@ impl<T: 'static, E: Entry> Sink<T, E> {
         }
     }
 
-    /// Refuses new elements, delivers everything admitted, and ends the sink for all its clones.
+    /// Refuses new elements, settles everything admitted, and ends the sink for all its clones.
     ///
     /// # Errors
     ///

@@ -158,6 +158,24 @@ async fn a_settled_snapshot_waits_no_longer_than_a_request_may_take() {
     assert_eq!(start.elapsed().as_secs(), 30);
 }
 
+/// With paused time a driver that spins never lets the clock advance: then this would never end.
+#[tokio::test(start_paused = true)]
+async fn a_settled_snapshot_waits_without_spinning_though_others_are_due() {
+    let (sink, mut requests) = sink(settings());
+    for id in 1..=5 {
+        sink.write(id).await.unwrap();
+    }
+    let request = requests.recv().await.unwrap(); // 1 to 4; 5 waits for its time
+    let looking = tokio::spawn({
+        let sink = sink.clone();
+        async move { sink.snapshot_with(SnapshotMode::Settle).await }
+    });
+    tokio::time::sleep(std::time::Duration::from_secs(5)).await; // the time of 5 is long over
+    request.deliver();
+    assert_eq!(ids(looking.await.unwrap().entries()), [5]);
+    assert_eq!(requests.recv().await.unwrap().ids, [5], "and then it goes at once");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_settled_snapshot_of_an_ended_sink_is_what_it_left() {
     let (sink, mut requests) = sink(settings());

@@ -100,6 +100,8 @@ pub struct Engine<E> {
     last_sequence: u64,
     /// Everything up to this sequence goes out without waiting for its request to fill.
     flush_to: u64,
+    /// Whether requests are held back until somebody says otherwise.
+    on_hold: bool,
     /// Whether the last poll found something that holds the next request back. Only an answer, a
     /// timeout or the limiter's clock can change that, so no other timer matters meanwhile.
     blocked: bool,
@@ -133,6 +135,7 @@ impl<E: Entry> Engine<E> {
             progress: Progress::default(),
             last_sequence: 0,
             flush_to: 0,
+            on_hold: false,
             blocked: false,
             limiter_wakes_at: None,
             run: Run::default(),
@@ -226,11 +229,21 @@ impl<E: Entry> Engine<E> {
         self.flush_to
     }
 
+    /// Whether new requests are held back, whatever waits; answers and timeouts go on.
+    pub fn hold_requests(&mut self, hold: bool) {
+        self.on_hold = hold;
+    }
+
     // ---------------------------------------------------------------------------- outputs
 
     /// The next request to send now. [`batch`](Self::batch) gives what it carries.
     pub fn poll_request(&mut self, now: Instant) -> Option<RequestId> {
         if self.fatal.is_some() {
+            return None;
+        }
+        if self.on_hold {
+            // As if the window were closed: then no time is named at which nothing could be done.
+            (self.blocked, self.limiter_wakes_at) = (true, None);
             return None;
         }
         self.blocked = self.requests.len() >= self.config.max_in_flight_requests;
@@ -351,6 +364,12 @@ impl<E: Entry> Engine<E> {
             entries: batch_size.saturating_sub(sendable.entries).max(1),
             bytes: self.config.max_batch_size_in_bytes.saturating_sub(sendable.bytes).max(1),
         }
+    }
+
+    /// The sequence of the last entry that was pushed; 0 before the first.
+    #[inline]
+    pub fn last_sequence(&self) -> u64 {
+        self.last_sequence
     }
 
     /// Every sequence from 1 to this one is settled.
