@@ -291,7 +291,6 @@ impl<E> Buffer<E> {
                 continue;
             }
             let due = held.due(now);
-            held.is_out = held.pace.is_none() && due > 0;
             let leaving: Vec<_> = held.queue.drain(..due).collect();
             for queued in leaving {
                 self.make_ready(queued);
@@ -340,7 +339,7 @@ impl<E> Buffer<E> {
 
     /// Whether the next request is a half, which need not wait for more to join it.
     pub(super) fn is_half_next(&self) -> bool {
-        !self.halves.is_empty() && matches!(self.next(), Some((_, Source::Half)))
+        matches!(self.next(), Some((_, Source::Half)))
     }
 
     /// Cuts up to so many entries and bytes into `batch`, lowest sequences first. The first entry

@@ -46,7 +46,7 @@ impl<E> Held<E> {
         portion.clamp(1, self.queue.len().max(1))
     }
 
-    /// How many entries leave now.
+    /// How many entries leave now; in order, that one is out then.
     pub(super) fn due(&mut self, now: Instant) -> usize {
         if self.paused_until.is_some_and(|until| until > now) {
             return 0;
@@ -59,7 +59,11 @@ impl<E> Held<E> {
                 pace.take(due);
                 due
             }
-            None => usize::from(!self.is_out).min(self.queue.len()),
+            None if self.is_out || self.queue.is_empty() => 0,
+            None => {
+                self.is_out = true;
+                1
+            }
         }
     }
 
