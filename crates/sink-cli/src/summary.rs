@@ -23,7 +23,8 @@ pub(crate) struct Report {
     pub(crate) delivered_bytes: usize,
     /// Records read and not delivered.
     pub(crate) unsent: u64,
-    /// Lines that could not be sent, by reason.
+    /// Lines that could not be sent, by reason; and, as `dead letters`, records that went to that
+    /// file.
     pub(crate) rejected: BTreeMap<&'static str, u64>,
     pub(crate) retried: Retried,
     pub(crate) requests: u64,

@@ -3,12 +3,15 @@
 #![allow(clippy::unwrap_used)] // a test fails by panicking
 
 use std::{
+    collections::BTreeMap,
     io::{BufRead as _, BufReader, Write as _},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
 };
 
-use sink_emulator::{Emulator, Fault, kinesis::KinesisLimits};
+use sink_core::{FileDeadLetters, SnapshotEntry as _};
+use sink_emulator::{Emulator, Fault, RecordError, kinesis::KinesisLimits};
+use sink_kinesis::KinesisEntry;
 use tempfile::TempDir;
 
 /// The program, without anything of this machine's AWS set-up.
@@ -310,6 +313,22 @@ fn a_stream_name_that_is_none_is_refused() {
 }
 
 #[test]
+fn the_dead_letters_file_is_no_other_file_of_the_program() {
+    let folder = TempDir::new().unwrap();
+    let path = file(&folder, "flights", flights(3).as_bytes());
+    let output = send(&path, &["--dead-letters", path.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("it is the file that is read"), "{output:?}");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), flights(3));
+
+    let bad = folder.path().join("bad");
+    let policy = format!("dead-letter={}", bad.display());
+    let output = send(&path, &["--dead-letters", bad.to_str().unwrap(), "--on-bad-line", &policy]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("bad lines go there; name two files"), "{output:?}");
+}
+
+#[test]
 fn without_a_region_or_credentials_it_says_what_to_do() {
     let output = run(&["send", "-", "--to", "kinesis://flights"]);
     assert_eq!(output.status.code(), Some(1));
@@ -442,6 +461,83 @@ async fn an_endpoint_that_refuses_is_shown_and_given_up_where_the_user_says_so()
     assert!(errors.contains("gave up: nothing was delivered for 1s; last failure:"), "{errors}");
     assert!(errors.contains("10 records were read and not delivered"), "{errors}");
     assert_eq!(report(&output)["unsent"], 10);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_records_of_a_key_keep_their_order_where_the_user_says_so() {
+    // As the flag is written, and as the setting is.
+    for ordering in ["per-lane", "per_lane"] {
+        let emulator = emulator().await;
+        emulator.faults().fail_records(0.3, RecordError::InternalFailure);
+        let args = ["--partition-key", "tailnum", "--retry-initial-delay", "1ms"];
+        let mut child = against(&emulator, &[&args[..], &["--ordering", ordering]].concat());
+        child.stdin.take().unwrap().write_all(flights(500).as_bytes()).unwrap();
+        let output = end_of(child).await;
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        assert!(report(&output)["retried"]["unavailable"].as_u64().unwrap() > 0);
+
+        let mut last = BTreeMap::new();
+        for record in emulator.kinesis().records("flights").unwrap().into_iter().flatten() {
+            let event: serde_json::Value = serde_json::from_slice(&record.data).unwrap();
+            let flight = event["flight"].as_u64().unwrap();
+            let before = last.insert(record.partition_key, flight);
+            assert!(before < Some(flight), "{before:?} came before {flight}");
+        }
+        assert_eq!(last.len(), 97);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_that_are_given_up_are_kept_and_counted_where_the_user_says_so() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("rejected.ndjson");
+    let emulator = emulator().await;
+    emulator.faults().fail_records(0.5, RecordError::InternalFailure);
+    let dead_letters = path.to_str().unwrap();
+    let args = ["--max-attempts", "2", "--retry-initial-delay", "1ms", "--partition-key", "flight"];
+    let mut child = against(&emulator, &[&args[..], &["--dead-letters", dead_letters]].concat());
+    child.stdin.take().unwrap().write_all(flights(400).as_bytes()).unwrap();
+    let output = end_of(child).await;
+    assert_eq!(output.status.code(), Some(3), "not everything was delivered: {output:?}");
+
+    let letters: Vec<_> = FileDeadLetters::read(&path).unwrap().map(Result::unwrap).collect();
+    assert!(!letters.is_empty() && letters.len() < 300, "a quarter fails twice");
+    let report = report(&output);
+    assert_eq!(report["rejected"], serde_json::json!({ "dead letters": letters.len() }));
+    assert_eq!((&report["read"], &report["unsent"]), (&400.into(), &0.into()));
+    assert_eq!(report["delivered"], 400 - letters.len());
+
+    // What was stored and what was kept make up what was read, each once.
+    let stored = emulator.kinesis().records("flights").unwrap();
+    let mut keys: Vec<u32> =
+        stored.iter().flatten().map(|record| record.partition_key.parse().unwrap()).collect();
+    for letter in letters {
+        assert_eq!((&*letter.kind, &*letter.code, letter.attempts), ("kinesis", "MaxAttempts", 2));
+        let entry = KinesisEntry::decode(&letter.payload).unwrap();
+        keys.push(entry.partition_key().parse().unwrap());
+    }
+    keys.sort_unstable();
+    assert_eq!(keys, (1..=400).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_that_is_given_up_stops_it_where_it_has_nowhere_to_go() {
+    let emulator = emulator().await;
+    emulator.faults().fail_records(1.0, RecordError::InternalFailure);
+    for (flag, value, reason) in
+        [("--max-attempts", "2", "MaxAttempts"), ("--max-age", "1ms", "MaxAge")]
+    {
+        let mut child = against(&emulator, &[flag, value, "--retry-initial-delay", "1ms"]);
+        child.stdin.take().unwrap().write_all(flights(10).as_bytes()).unwrap();
+        let output = end_of(child).await;
+        let errors = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{errors}");
+        assert!(errors.contains(reason), "{errors}");
+        assert!(errors.contains("10 records were read and not delivered"), "{errors}");
+        let hint = format!("hint: --dead-letters FILE keeps the records that {flag} gives up");
+        assert!(errors.contains(&hint), "{errors}");
+        assert_eq!(report(&output)["unsent"], 10);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
