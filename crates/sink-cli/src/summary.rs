@@ -167,3 +167,19 @@ fn parts(parts: &[(u64, &str)]) -> String {
         .collect();
     if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_and_records_that_were_rejected_are_counted_by_reason_and_are_not_unsent() {
+        let mut counters = Counters::default();
+        counters.delivered.entries = 5;
+        let rejected = BTreeMap::from([("dead letters", 3), ("no key", 2)]);
+        let report = Report::new(10, rejected, &counters, Duration::from_secs(1), 500, Vec::new());
+        assert_eq!(report.unsent, 0);
+        let table = report.to_table();
+        assert!(table.contains("rejected         5 (3 dead letters, 2 no key)\n"), "{table}");
+    }
+}
