@@ -1,4 +1,7 @@
-//! Keeps the examples of the project's README compiled: they run as this crate's doctests.
+//! Keeps the examples of the project's README and guides compiled: they run as this crate's doctests.
 
 #[doc = include_str!("../README.md")]
 mod readme {}
+
+#[doc = include_str!("../docs/rate-limits.md")]
+mod rate_limits {}

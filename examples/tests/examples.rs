@@ -1,9 +1,11 @@
 //! The examples do what they say.
 #![allow(clippy::unwrap_used)] // a test fails by panicking
 
-use std::process::Output;
+use std::{collections::BTreeSet, process::Output};
 
+use sink_core::FileDeadLetters;
 use sink_emulator::Emulator;
+use tempfile::TempDir;
 use tokio::process::Command;
 
 fn out(output: &Output) -> String {
@@ -38,9 +40,49 @@ async fn a_custom_destination_gets_everything_in_spite_of_its_refusals() {
     assert!(text.starts_with("10000 delivered") && !text.contains(" 0 retries"), "{text}");
 }
 
+#[tokio::test]
+async fn a_custom_limiter_lets_its_quota_go_in_each_window() {
+    let output = Command::new(env!("CARGO_BIN_EXE_custom_limiter")).output().await.unwrap();
+    let text = out(&output);
+    let ms = text.strip_prefix("1000 delivered in ").and_then(|rest| rest.strip_suffix(" ms\n"));
+    let ms: u64 = ms.unwrap().parse().unwrap();
+    assert!(ms >= 300, "four windows, of which three must end: {text}");
+}
+
+#[tokio::test]
+async fn a_program_that_dies_loses_nothing() {
+    let folder = TempDir::new().unwrap();
+    let restart = |dies_at: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_restart")).arg(folder.path()).args(dies_at).output()
+    };
+    for dies_at in ["3456", "12345"] {
+        assert_eq!(restart(&[dies_at]).await.unwrap().status.code(), Some(9));
+    }
+    let text = out(&restart(&[]).await.unwrap());
+    assert!(text.contains(" restored\n"), "{text}");
+
+    let stored = std::fs::read_to_string(folder.path().join("stored")).unwrap();
+    let mut arrived: BTreeSet<u64> = stored.lines().map(|line| line.parse().unwrap()).collect();
+    assert!(arrived.iter().all(|number| number % 1000 != 0));
+    for letter in FileDeadLetters::read(folder.path().join("rejected.ndjson")).unwrap() {
+        let letter = letter.unwrap();
+        assert_eq!(letter.code, "TooRound");
+        arrived.insert(u64::from_le_bytes(letter.payload.try_into().unwrap()));
+    }
+    assert_eq!(arrived, (1..=20_000).collect());
+
+    let text = out(&restart(&[]).await.unwrap());
+    assert_eq!(text, "0 restored\n0 delivered, 0 rejected\n", "nothing is left");
+}
+
 #[test]
 fn the_examples_are_as_short_as_they_are_said_to_be() {
     let lines = |text: &str| text.lines().count();
     assert!(lines(include_str!("../quickstart.rs")) < 60);
     assert!(lines(include_str!("../custom_destination.rs")) < 100);
+    let limiter = include_str!("../custom_limiter.rs");
+    let (_, limiter) = limiter.split_once("/// So many entries in each window").unwrap();
+    let (limiter, _) = limiter.split_once("/// Yours.").unwrap();
+    assert!(lines(limiter) < 60);
+    assert!(lines(include_str!("../restart.rs")) < 150);
 }

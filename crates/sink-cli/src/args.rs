@@ -3,7 +3,7 @@
 use std::{path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use sink_core::{OnTimeout, Settings};
+use sink_core::{OnTimeout, Ordering, Settings};
 
 use crate::key::FieldPath;
 
@@ -19,11 +19,15 @@ Examples:
   # without AWS: an embedded endpoint with 4 shards and the service's limits
   sink send flights.ndjson.gz --to kinesis://flights --partition-key carrier --emulate 4
 
+  # records that fail ten times go to a file, and the others go on
+  sink send flights.ndjson.gz --to kinesis://flights --partition-key tailnum \\
+      --max-attempts 10 --dead-letters rejected.ndjson
+
 Exit status:
   0    everything read was delivered
   1    an error stopped it; the summary says what was delivered
   2    the command line was wrong
-  3    finished, but lines were skipped or went to the dead-letter file
+  3    finished, but lines were skipped, or lines or records went to a dead-letter file
   130  interrupted; the summary says what was delivered";
 
 /// Write files and streams of events to a destination, each at least once.
@@ -59,6 +63,12 @@ pub(crate) struct Send {
     /// `skip`, or `dead-letter=FILE`, which appends it to FILE with the reason.
     #[arg(long, value_name = "WHAT", default_value = "stop")]
     pub(crate) on_bad_line: OnBadLine,
+
+    /// Append records that are given up after --max-attempts or --max-age to FILE, one JSON object
+    /// a line with the reason and, in base64, the record; and go on. Default: the first such record
+    /// stops the program. Lines that cannot become a record are --on-bad-line's.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) dead_letters: Option<PathBuf>,
 
     /// Stop when nothing was delivered for this long (such as 30s) although something waits.
     /// Default: never; failing requests are retried for ever.
@@ -171,6 +181,12 @@ pub(crate) struct SettingsArgs {
     #[arg(long, value_enum)]
     on_timeout: Option<OnTimeoutArg>,
 
+    /// In which order records arrive. `none`: as they were read while nothing fails; what failed
+    /// comes after later ones. `per-lane`: those of each partition key in order, whatever fails;
+    /// a key then gets one record a round trip at most [default: none].
+    #[arg(long, value_enum)]
+    ordering: Option<OrderingArg>,
+
     /// Longest delay before a record's first retry; doubled with each further one
     /// [default: 100ms].
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
@@ -179,6 +195,16 @@ pub(crate) struct SettingsArgs {
     /// Where the doubling ends [default: 10s].
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     retry_max_delay: Option<Duration>,
+
+    /// Give a record up when it was sent this often and was not stored: it goes to the
+    /// --dead-letters file; without one the program stops [default: no limit].
+    #[arg(long, value_name = "N")]
+    max_attempts: Option<u32>,
+
+    /// Give a record up when it fails this long or longer after it was read, as with
+    /// --max-attempts. Each is sent at least once [default: no limit].
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    max_age: Option<Duration>,
 }
 
 impl SettingsArgs {
@@ -196,8 +222,14 @@ impl SettingsArgs {
             OnTimeoutArg::Retry => OnTimeout::Retry,
             OnTimeoutArg::Fail => OnTimeout::Fail,
         });
+        settings.ordering = self.ordering.map(|ordering| match ordering {
+            OrderingArg::None => Ordering::None,
+            OrderingArg::PerLane => Ordering::PerLane,
+        });
         settings.retry_initial_delay = self.retry_initial_delay;
         settings.retry_max_delay = self.retry_max_delay;
+        settings.max_attempts = self.max_attempts;
+        settings.max_age = self.max_age;
         settings
     }
 }
@@ -206,6 +238,14 @@ impl SettingsArgs {
 enum OnTimeoutArg {
     Retry,
     Fail,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum OrderingArg {
+    None,
+    // As configuration files have it.
+    #[value(alias = "per_lane")]
+    PerLane,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -52,9 +52,7 @@ impl BadLines {
             OnBadLine::Skip => Policy::Skip,
             OnBadLine::DeadLetter(path) => {
                 let file = OpenOptions::new().create(true).append(true).open(path)?;
-                if let (Ok(input), Ok(output)) = (input.canonicalize(), path.canonicalize())
-                    && input == output
-                {
+                if is_same_file(input, path) {
                     return Err(io::Error::other("it is the file that is read"));
                 }
                 Policy::DeadLetter(path.clone(), BufWriter::new(file))
@@ -106,10 +104,6 @@ impl BadLines {
         }
     }
 
-    pub(crate) fn total(&self) -> u64 {
-        self.counts.values().sum()
-    }
-
     /// Makes sure that what was kept is on the disk.
     pub(crate) fn finish(&mut self) -> Result<(), String> {
         match &mut self.policy {
@@ -120,4 +114,9 @@ impl BadLines {
                 .map_err(|error| format!("{} could not be written: {error}", path.display())),
         }
     }
+}
+
+/// Whether two names are those of one file that is there.
+pub(crate) fn is_same_file(one: &Path, other: &Path) -> bool {
+    matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
 }

@@ -124,6 +124,10 @@ fn message(stats: &Stats, speed: &mut Speed) -> String {
             message += &format!("  (last: {failure})");
         }
     }
+    let rejected = stats.counters.rejected.entries;
+    if rejected > 0 {
+        message += &format!("  {} rejected", HumanCount(rejected as u64));
+    }
     message
 }
 

@@ -1,6 +1,9 @@
 //! `sink send`: from lines to deliveries, and the many ways in which that can end.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use sink_core::{Error, ErrorKind, Stats};
 use sink_kinesis::{KinesisEntry, KinesisSink};
@@ -91,8 +94,13 @@ pub(crate) async fn run(args: &Send) -> Result<End, String> {
     crate::logging::detach();
 
     let kept = bad_lines.finish();
-    let rejected = bad_lines.counts.iter().map(|(kind, n)| (kind.as_str(), *n)).collect();
     let counters = job.opened.sink.stats().counters;
+    let mut rejected: BTreeMap<_, _> =
+        bad_lines.counts.iter().map(|(kind, n)| (kind.as_str(), *n)).collect();
+    let dead_letters = counters.rejected.entries as u64;
+    if dead_letters > 0 {
+        rejected.insert("dead letters", dead_letters);
+    }
     let report = Report::new(
         job.read,
         rejected,
@@ -104,10 +112,10 @@ pub(crate) async fn run(args: &Send) -> Result<End, String> {
     report.print(args.json);
     kept?;
     match outcome? {
-        End::AllDelivered if bad_lines.total() > 0 => Ok(End::SomeRejected),
         End::AllDelivered if report.unsent > 0 => {
             Err(format!("{} records were read and not delivered", report.unsent))
         }
+        End::AllDelivered if !report.rejected.is_empty() => Ok(End::SomeRejected),
         end => Ok(end),
     }
 }
@@ -219,7 +227,9 @@ impl Job {
         let unsent = self.sink().clone().into_unsent().await.len();
         match error.kind() {
             ErrorKind::Fatal => {
-                format!("{}\n{unsent} records were read and not delivered", chain(error))
+                let error = chain(error);
+                let hint = hint(&error);
+                format!("{error}\n{unsent} records were read and not delivered{hint}")
             }
             _ => chain(error),
         }
@@ -235,6 +245,17 @@ impl Job {
              delivered",
             humantime::format_duration(limit)
         )
+    }
+}
+
+/// What to do where the sink gave a record up as it was told to, and had nowhere to put it.
+fn hint(error: &str) -> String {
+    let flags = [("MaxAttempts", "--max-attempts"), ("MaxAge", "--max-age")];
+    match flags.into_iter().find(|(reason, _)| error.contains(reason)) {
+        Some((_, flag)) => format!(
+            "\nhint: --dead-letters FILE keeps the records that {flag} gives up, and the others go on"
+        ),
+        None => String::new(),
     }
 }
 

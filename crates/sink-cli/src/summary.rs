@@ -23,7 +23,8 @@ pub(crate) struct Report {
     pub(crate) delivered_bytes: usize,
     /// Records read and not delivered.
     pub(crate) unsent: u64,
-    /// Lines that could not be sent, by reason.
+    /// Lines that could not be sent, by reason; and, as `dead letters`, records that went to that
+    /// file.
     pub(crate) rejected: BTreeMap<&'static str, u64>,
     pub(crate) retried: Retried,
     pub(crate) requests: u64,
@@ -165,4 +166,20 @@ fn parts(parts: &[(u64, &str)]) -> String {
         .map(|(n, what)| format!("{} {what}", HumanCount(*n)))
         .collect();
     if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_and_records_that_were_rejected_are_counted_by_reason_and_are_not_unsent() {
+        let mut counters = Counters::default();
+        counters.delivered.entries = 5;
+        let rejected = BTreeMap::from([("dead letters", 3), ("no key", 2)]);
+        let report = Report::new(10, rejected, &counters, Duration::from_secs(1), 500, Vec::new());
+        assert_eq!(report.unsent, 0);
+        let table = report.to_table();
+        assert!(table.contains("rejected         5 (3 dead letters, 2 no key)\n"), "{table}");
+    }
 }

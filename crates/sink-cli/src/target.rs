@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use aws_credential_types::Credentials;
 use sink_aws::AwsConfig;
-use sink_core::{Destination as _, Error, ErrorKind, Settings};
+use sink_core::{Destination as _, Error, ErrorKind, FileDeadLetters, Settings, SinkBuilder};
 use sink_emulator::{
     Emulator,
     kinesis::{KinesisLimits, ShardTotals},
@@ -13,7 +13,12 @@ use sink_kinesis::{
     KinesisDestination, KinesisEntry, KinesisSink, KinesisSinkConfig, Stream, as_is,
 };
 
-use crate::args::{Aws, Emulate, Send, Target};
+use crate::{
+    args::{Aws, Emulate, OnBadLine, Send, Target},
+    bad_lines::is_same_file,
+};
+
+type Builder = SinkBuilder<KinesisEntry, KinesisDestination>;
 
 /// A sink, and what belongs to it.
 pub(crate) struct Opened {
@@ -36,12 +41,16 @@ pub(crate) async fn open(args: &Send) -> Result<Opened, Error> {
     let settings = args.settings.settings();
     let mut config = KinesisSinkConfig::new(stream);
     config.settings = settings.clone();
-    let (sink, emulated) = match args.emulate.emulate {
+    let (builder, emulated) = match args.emulate.emulate {
         None => {
             config.aws = aws(&args.aws);
-            (config.build(as_is).await?, None)
+            (config.builder(as_is).await?, None)
         }
         Some(shards) => emulate(config, &args.emulate, shards).await?,
+    };
+    let sink = match dead_letters(args)? {
+        Some(letters) => builder.dead_letters(letters).build()?,
+        None => builder.build()?,
     };
     // The same resolution as the sink's, which has just succeeded.
     let resolved = resolve(&settings)?;
@@ -71,7 +80,7 @@ async fn emulate(
     mut config: KinesisSinkConfig,
     args: &Emulate,
     shards: usize,
-) -> Result<(KinesisSink<KinesisEntry>, Option<(Emulator, String)>), Error> {
+) -> Result<(Builder, Option<(Emulator, String)>), Error> {
     let stream = config.stream.parse::<Stream>()?;
     let limits = if args.no_shard_limits {
         KinesisLimits::without_shard_rates()
@@ -93,8 +102,28 @@ async fn emulate(
     let client = aws_sdk_kinesis::Client::from_conf(
         aws_sdk_kinesis::config::Builder::from(&sdk).credentials_provider(credentials).build(),
     );
-    let sink = config.builder_with_client(&client, as_is)?.build()?;
-    Ok((sink, Some((emulator, stream.name().to_owned()))))
+    let builder = config.builder_with_client(&client, as_is)?;
+    Ok((builder, Some((emulator, stream.name().to_owned()))))
+}
+
+/// Opens the file of rejected records. It must be no other file of the program: two writers would
+/// mix their lines.
+fn dead_letters(args: &Send) -> Result<Option<FileDeadLetters>, Error> {
+    let Some(path) = &args.dead_letters else { return Ok(None) };
+    let letters = FileDeadLetters::open(path)?;
+    let wrong = |what: &str| {
+        let message = format!("--dead-letters is {}: {what}", path.display());
+        Err(Error::new(ErrorKind::Config, "open", message))
+    };
+    if is_same_file(path, &args.file) {
+        return wrong("it is the file that is read");
+    }
+    match &args.on_bad_line {
+        OnBadLine::DeadLetter(bad) if is_same_file(path, bad) => {
+            wrong("bad lines go there; name two files")
+        }
+        _ => Ok(Some(letters)),
+    }
 }
 
 /// Where keys come from, as the user said it.

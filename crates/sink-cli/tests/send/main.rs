@@ -2,13 +2,14 @@
 
 #![allow(clippy::unwrap_used)] // a test fails by panicking
 
+mod endpoint;
+
 use std::{
-    io::{BufRead as _, BufReader, Write as _},
+    io::Write as _,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
 };
 
-use sink_emulator::{Emulator, Fault, kinesis::KinesisLimits};
 use tempfile::TempDir;
 
 /// The program, without anything of this machine's AWS set-up.
@@ -310,6 +311,22 @@ fn a_stream_name_that_is_none_is_refused() {
 }
 
 #[test]
+fn the_dead_letters_file_is_no_other_file_of_the_program() {
+    let folder = TempDir::new().unwrap();
+    let path = file(&folder, "flights", flights(3).as_bytes());
+    let output = send(&path, &["--dead-letters", path.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("it is the file that is read"), "{output:?}");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), flights(3));
+
+    let bad = folder.path().join("bad");
+    let policy = format!("dead-letter={}", bad.display());
+    let output = send(&path, &["--dead-letters", bad.to_str().unwrap(), "--on-bad-line", &policy]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("bad lines go there; name two files"), "{output:?}");
+}
+
+#[test]
 fn without_a_region_or_credentials_it_says_what_to_do() {
     let output = run(&["send", "-", "--to", "kinesis://flights"]);
     assert_eq!(output.status.code(), Some(1));
@@ -322,141 +339,4 @@ fn help_names_every_part() {
     for part in ["Examples:", "Exit status:", "--partition-key", "--emulate", "[default: 10s]"] {
         assert!(help.contains(part), "{part} is missing in {help}");
     }
-}
-
-/// What runs against an endpoint in this process.
-fn against(emulator: &Emulator, args: &[&str]) -> Child {
-    let url = emulator.endpoint_url();
-    let mut all = vec!["send", "-", "--to", "kinesis://flights", "--endpoint-url", &url];
-    all.extend(["--region", "us-east-1", "--json"]);
-    all.extend(args);
-    sink(&all)
-        .env("AWS_ACCESS_KEY_ID", "test")
-        .env("AWS_SECRET_ACCESS_KEY", "test")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
-}
-
-async fn emulator() -> Emulator {
-    Emulator::builder()
-        .stream("flights", 2)
-        .kinesis_limits(KinesisLimits::without_shard_rates())
-        .start()
-        .await
-        .unwrap()
-}
-
-async fn until(mut happened: impl FnMut() -> bool) {
-    while !happened() {
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
-}
-
-fn signal(child: &Child, name: &str) {
-    let status = Command::new("kill").args([name, &child.id().to_string()]).status().unwrap();
-    assert!(status.success());
-}
-
-async fn end_of(child: Child) -> Output {
-    tokio::task::spawn_blocking(|| child.wait_with_output().unwrap()).await.unwrap()
-}
-
-fn stored(emulator: &Emulator) -> u64 {
-    emulator.kinesis().totals("flights").unwrap().iter().map(|shard| shard.records).sum()
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_killed_endpoint_that_comes_back_gets_everything() {
-    let mut emulator = emulator().await;
-    let mut child = against(&emulator, &["--max-time-in-buffer", "10ms"]);
-    let mut stdin = child.stdin.take().unwrap();
-    stdin.write_all(flights(2000).as_bytes()).unwrap();
-    until(|| stored(&emulator) > 0).await;
-    emulator.kill().await;
-    stdin.write_all(flights(2000).as_bytes()).unwrap();
-    let mut errors = BufReader::new(child.stderr.take().unwrap());
-    let first = tokio::task::spawn_blocking(move || {
-        let mut line = String::new();
-        errors.read_line(&mut line).unwrap();
-        (line, errors)
-    });
-    let (line, _errors) = first.await.unwrap();
-    assert!(line.contains("request failed and will be retried"), "{line}");
-    emulator.revive().await.unwrap();
-    drop(stdin);
-    let output = end_of(child).await;
-    assert_eq!(output.status.code(), Some(0));
-    let report = report(&output);
-    assert_eq!(report["delivered"], 4000);
-    assert!(report["retried"]["unavailable"].as_u64().unwrap() > 0);
-    assert!(stored(&emulator) >= 4000);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ctrl_c_drains_and_says_what_was_sent() {
-    let emulator = emulator().await;
-    let mut child = against(&emulator, &[]);
-    let mut stdin = child.stdin.take().unwrap();
-    stdin.write_all(flights(1300).as_bytes()).unwrap();
-    until(|| stored(&emulator) == 1000).await; // 300 wait for a request to fill
-    signal(&child, "-INT");
-    let output = end_of(child).await;
-    assert_eq!(output.status.code(), Some(130));
-    assert!(text(&output.stderr).contains("interrupted: sending what was read"));
-    assert_eq!(report(&output)["delivered"], 1300);
-    assert_eq!(stored(&emulator), 1300);
-    drop(stdin);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_second_ctrl_c_stops_and_says_what_was_not_sent() {
-    let emulator = emulator().await;
-    emulator.faults().fail_requests(1.0, Fault::Silence);
-    let mut child = against(&emulator, &[]);
-    let mut stdin = child.stdin.take().unwrap();
-    stdin.write_all(flights(1300).as_bytes()).unwrap();
-    until(|| emulator.kinesis().requests() >= 2).await;
-    signal(&child, "-INT");
-    until(|| emulator.kinesis().requests() >= 3).await; // it drains
-    signal(&child, "-INT");
-    let output = end_of(child).await;
-    assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output.stderr).contains("interrupted: 1300 records were read and not delivered"));
-    let report = report(&output);
-    assert_eq!((&report["delivered"], &report["unsent"]), (&0.into(), &1300.into()));
-    drop(stdin);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_endpoint_that_refuses_is_shown_and_given_up_where_the_user_says_so() {
-    let mut emulator = emulator().await;
-    emulator.kill().await;
-    let mut child = against(&emulator, &["--give-up-after", "1s"]);
-    child.stdin.take().unwrap().write_all(flights(10).as_bytes()).unwrap();
-    let output = end_of(child).await;
-    let errors = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(1));
-    assert!(errors.contains("gave up: nothing was delivered for 1s; last failure:"), "{errors}");
-    assert!(errors.contains("10 records were read and not delivered"), "{errors}");
-    assert_eq!(report(&output)["unsent"], 10);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_fatal_answer_is_said_with_what_was_not_sent() {
-    let emulator = emulator().await;
-    emulator.faults().fail_requests(1.0, Fault::error(400, "AccessDeniedException"));
-    let mut child = against(&emulator, &[]);
-    child.stdin.take().unwrap().write_all(flights(10).as_bytes()).unwrap();
-    let output = end_of(child).await;
-    let errors = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(1));
-    assert!(errors.contains("kinesis:PutRecords"), "{errors}");
-    assert!(errors.contains("10 records were read and not delivered"), "{errors}");
-
-    let mut child = against(&emulator, &["--to", "kinesis://none"]);
-    drop(child.stdin.take());
-    assert_eq!(end_of(child).await.status.code(), Some(2), "--to is given once");
 }
