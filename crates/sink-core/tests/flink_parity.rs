@@ -4,7 +4,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test fails by panicking
 #![allow(clippy::print_stdout, clippy::print_stderr)] // and speaks by printing
 
-#[allow(dead_code)] // shared with other tests
 mod common;
 
 use std::{

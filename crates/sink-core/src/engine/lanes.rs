@@ -59,8 +59,8 @@ impl<E> Held<E> {
                 pace.take(due);
                 due
             }
-            None if self.is_out || self.queue.is_empty() => 0,
             None => {
+                debug_assert!(!self.is_out, "a lane in order has a timer while none is out");
                 self.is_out = true;
                 1
             }
