@@ -271,7 +271,7 @@ mod tests {
     fn only_throttled_entries_lower_the_pace() {
         let start = Instant::now();
         let mut limiter = paced(start);
-        let later = start + 3600_000 * MS; // what was taken of late is nothing
+        let later = start + 3_600_000 * MS; // what was taken of late is nothing
         round(&mut limiter, later, Answer::new(0, 0, 1200, LATENCY));
         assert_eq!(limiter.window(), Some(4500));
         round(&mut limiter, later, Answer::new(600, 600, 0, LATENCY));

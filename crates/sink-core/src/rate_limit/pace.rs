@@ -260,7 +260,7 @@ mod tests {
             (0, 1000, 5_000.0), // nothing at all: half
         ] {
             let mut bench = Bench::new(10_000.0);
-            bench.now += 3600_000 * MS; // what was taken of late is nothing
+            bench.now += 3_600_000 * MS; // what was taken of late is nothing
             bench.round(delivered, throttled);
             let rate = bench.pace.rate();
             assert!((rate - expected).abs() < 1.0, "{delivered}, {throttled}: {rate}");
@@ -281,7 +281,7 @@ mod tests {
     #[test]
     fn what_was_sent_at_another_rate_says_nothing_of_this_one() {
         let mut bench = Bench::new(10_000.0);
-        bench.now += 3600_000 * MS;
+        bench.now += 3_600_000 * MS;
         let before = bench.now;
         bench.round(0, 1000);
         assert!((bench.pace.rate() - 5_000.0).abs() < 1.0);
