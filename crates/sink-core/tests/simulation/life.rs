@@ -130,6 +130,8 @@ impl Life {
                 open.after_a_stop(&self.shared).await
             } else if random.u8(0..100) < 30 {
                 open.close_in_time(random, &self.shared).await
+            } else if random.u8(0..100) < 30 {
+                open.lose_the_driver(&self.shared).await
             } else {
                 let kept = snapshot(&self.shared, &open.sink, open.index, mode(random)).await;
                 open.driver.abort();
@@ -190,7 +192,7 @@ impl Open {
         let converter = |item: Item| -> Result<Item, ConvertError> { Ok(item) };
         let builder =
             Sink::builder(converter, destination).settings(settings.clone()).seed(random.u64(..));
-        let mut builder = plan.limit(builder, settings);
+        let mut builder = builder.rate_limiter(plan.limiter.build(settings));
         let letters_random = Mutex::new(random.fork());
         let letters = |fails_after| Letters {
             shared: shared.clone(),
@@ -248,6 +250,16 @@ impl Open {
         assert!(model.confirmed.is_disjoint(&unsent), "what is delivered is not given back");
         drop(world);
         through_bytes(&kept)
+    }
+
+    /// The driver's task ends, and the handle gives what it left, arrivals included.
+    async fn lose_the_driver(self, shared: &Shared) -> Snapshot<Item> {
+        let call = shared.world().sinks[self.index].moment();
+        self.driver.abort();
+        let unsent = self.sink.into_unsent().await;
+        shared.log(format_args!("lost the driver with {} unsent", unsent.len()));
+        shared.world().check_unsent(self.index, &unsent, call);
+        through_bytes(&Snapshot::new(Stormy::KIND, unsent))
     }
 
     /// A graceful end that may come too late for some entries.

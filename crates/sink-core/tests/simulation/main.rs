@@ -9,6 +9,7 @@
 mod destination;
 mod letters;
 mod life;
+mod limiter;
 mod plan;
 mod producer;
 mod scenario;
@@ -61,6 +62,7 @@ const BAD_THINGS: &[(&str, usize)] = &[
     ("rewound", 10),
     ("merged", 5),
     ("closed with", 10),
+    ("lost the driver", 5),
     ("snapshot Now", 20),
     ("snapshot Settle", 20),
     ("gave up writing", 20),

@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use fastrand::Rng;
-use sink_core::{
-    Aimd, CongestionControl, Destination, Ordering, Settings, SinkBuilder, TokenBucket, Unlimited,
-};
+use sink_core::{Ordering, Settings};
 
 use crate::{
+    limiter::Limiter,
     weather::Weather,
     world::{Item, Quality},
 };
@@ -18,7 +17,7 @@ pub(crate) struct Plan {
     pub(crate) items: Vec<Item>,
     pub(crate) weather: Weather,
     pub(crate) in_order: bool,
-    limiter: Limiter,
+    pub(crate) limiter: Limiter,
     /// How often the process dies.
     pub(crate) deaths: usize,
     /// Whether two sinks share the work until the first death.
@@ -35,14 +34,6 @@ pub(crate) struct Plan {
 pub(crate) struct Stuck {
     pub(crate) lane: u64,
     pub(crate) until_ms: u64,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Limiter {
-    Default,
-    Flink,
-    Tokens(u64),
-    Unlimited,
 }
 
 impl Plan {
@@ -133,25 +124,7 @@ impl Plan {
         settings
     }
 
-    pub(crate) fn limit<T: 'static, D: Destination>(
-        &self,
-        builder: SinkBuilder<T, D>,
-        settings: &Settings,
-    ) -> SinkBuilder<T, D> {
-        let batch = settings.max_batch_size.unwrap();
-        let requests = settings.max_in_flight_requests.unwrap();
-        match self.limiter {
-            Limiter::Default => builder,
-            Limiter::Flink => {
-                let limiter = CongestionControl::with_strategy(Aimd::flink(), batch, requests);
-                builder.rate_limiter(limiter)
-            }
-            Limiter::Tokens(rate) => builder.rate_limiter(TokenBucket::new(rate)),
-            Limiter::Unlimited => builder.rate_limiter(Unlimited),
-        }
-    }
-
-    /// What a life's history should say of it.
+    /// What the day's history should say of it.
     pub(crate) fn story(&self) -> String {
         let order = if self.in_order { "in order" } else { "in any order" };
         let stuck = if self.stuck.is_some() { ", a lane is stuck" } else { "" };
