@@ -76,6 +76,12 @@ const BAD_THINGS: &[(&str, usize)] = &[
     ("waited long", 3),
 ];
 
+/// Seeds that found a bug, and still find it where it is put back. They always run.
+///
+/// - 1, 3: while a settling snapshot waited for what was in flight, a request that was due had the
+///   driver wake itself without end.
+const SEEDS_THAT_FOUND_SOMETHING: &[u64] = &[1, 3];
+
 #[test]
 fn whatever_happens_nothing_is_lost_and_one_seed_gives_one_history() {
     if let Some(seed) = number("SINK_SEED") {
@@ -83,6 +89,9 @@ fn whatever_happens_nothing_is_lost_and_one_seed_gives_one_history() {
         println!("{}", report.history.join("\n"));
         println!("{} written, {} duplicates", report.written, report.duplicates);
         return;
+    }
+    for seed in SEEDS_THAT_FOUND_SOMETHING {
+        check(*seed);
     }
     let days = number("SINK_SEEDS").unwrap_or(1000);
     let mut days_with = vec![0; BAD_THINGS.len()];
@@ -97,7 +106,7 @@ fn whatever_happens_nothing_is_lost_and_one_seed_gives_one_history() {
     }
     let days = usize::try_from(days).unwrap();
     for (count, (word, least)) in days_with.into_iter().zip(BAD_THINGS) {
-        println!("{:?} {} %", word, count * 100 / days);
+        println!("{word:?} on {} % of the days", count * 100 / days);
         assert!(count * 100 >= least * days, "{word:?} on {count} of {days} days");
     }
     assert!(duplicates > 0, "lost answers make duplicates");
