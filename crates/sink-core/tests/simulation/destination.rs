@@ -1,94 +1,25 @@
 //! A destination that does everything a bad day brings, by a seed.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-    sync::{Arc, Mutex},
-    time::Duration,
+use std::{fmt, sync::Mutex, time::Duration};
+
+use sink_core::{Batch, Cause, Destination, Lane, Limits, Outcome, Reason, Verdict};
+use tokio::time::{Instant, sleep};
+
+use crate::{
+    weather::{Fate, Weather},
+    world::{Item, Quality, Shared},
 };
-
-use sink_core::{Batch, Cause, Destination, Entry, Lane, Limits, Outcome, Reason, Verdict};
-use tokio::time::Instant;
-
-/// An entry with a number, a size and a lane.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Item {
-    pub(crate) id: u64,
-    pub(crate) size: usize,
-    pub(crate) lane: u64,
-}
-
-impl Entry for Item {
-    fn size_bytes(&self) -> usize {
-        self.size
-    }
-}
-
-/// Everything that happened, told by the destination and the producers alike.
-#[derive(Debug, Default)]
-pub(crate) struct World {
-    /// One line an event, with simulated time: one seed gives one history.
-    pub(crate) history: Vec<String>,
-    /// How often each entry was stored.
-    pub(crate) stored: BTreeMap<u64, u32>,
-    /// Entries whose delivery the sink was told of.
-    pub(crate) confirmed: BTreeSet<u64>,
-    /// What must never happen and did.
-    pub(crate) violations: Vec<String>,
-}
-
-/// What the destination and the scenario share.
-#[derive(Debug, Clone)]
-pub(crate) struct Shared {
-    pub(crate) world: Arc<Mutex<World>>,
-    pub(crate) start: Instant,
-}
-
-impl Shared {
-    pub(crate) fn log(&self, event: impl fmt::Display) {
-        let at = self.start.elapsed().as_micros();
-        self.world.lock().unwrap().history.push(format!("{at} {event}"));
-    }
-}
-
-/// How bad the day is. Chances are in percent.
-#[derive(Debug, Clone)]
-pub(crate) struct Weather {
-    pub(crate) latency_ms: u64,
-    pub(crate) partial: u8,
-    pub(crate) throttle_all: u8,
-    pub(crate) unavailable: u8,
-    pub(crate) wrong_length: u8,
-    pub(crate) never: u8,
-    /// Stored, but the answer is lost.
-    pub(crate) answer_lost: u8,
-    /// Nothing is answered but errors in these periods, in ms from the start.
-    pub(crate) outages: Vec<std::ops::Range<u64>>,
-    /// Entries a second, with a burst of as many; the surplus of a request is throttled.
-    pub(crate) capacity: Option<u64>,
-    /// After this, in ms, everything goes well, so that every history can end.
-    pub(crate) calm_after_ms: u64,
-}
 
 pub(crate) struct Stormy {
     pub(crate) shared: Shared,
+    /// Which sink this is the destination of.
+    pub(crate) sink: usize,
     pub(crate) weather: Weather,
     pub(crate) random: Mutex<fastrand::Rng>,
     /// Tokens and when they were counted.
     pub(crate) bucket: Mutex<(f64, Instant)>,
-    pub(crate) lanes: bool,
-}
-
-/// What one request meets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
-    Fine,
-    Partial,
-    ThrottleAll,
-    Unavailable,
-    WrongLength,
-    Never,
-    AnswerLost,
+    /// How long the sink waits for an answer.
+    pub(crate) patience: Duration,
 }
 
 #[derive(Debug)]
@@ -103,44 +34,20 @@ impl fmt::Display for Broken {
 impl std::error::Error for Broken {}
 
 pub(crate) struct Answer {
-    ids: Vec<u64>,
+    items: Vec<Item>,
     body: Body,
 }
 
 enum Body {
     Verdicts(Vec<Verdict>),
     ThrottleAll,
+    /// One of the entries is bad, and all are refused.
+    Spoilt,
+    /// The entry, the only one, is bad.
+    Refused,
 }
 
 impl Stormy {
-    fn fate(&self) -> (Fate, Duration) {
-        let mut random = self.random.lock().unwrap();
-        let weather = &self.weather;
-        let now = u64::try_from(self.shared.start.elapsed().as_millis()).unwrap();
-        let latency = Duration::from_micros(random.u64(0..=weather.latency_ms * 1000));
-        if now >= weather.calm_after_ms {
-            return (Fate::Fine, latency);
-        }
-        if weather.outages.iter().any(|outage| outage.contains(&now)) {
-            return (Fate::Unavailable, Duration::ZERO);
-        }
-        let mut dice = random.u8(0..100);
-        for (chance, fate) in [
-            (weather.partial, Fate::Partial),
-            (weather.throttle_all, Fate::ThrottleAll),
-            (weather.unavailable, Fate::Unavailable),
-            (weather.wrong_length, Fate::WrongLength),
-            (weather.never, Fate::Never),
-            (weather.answer_lost, Fate::AnswerLost),
-        ] {
-            if dice < chance {
-                return (fate, latency);
-            }
-            dice -= chance;
-        }
-        (Fate::Fine, latency)
-    }
-
     /// How many entries the token bucket lets in.
     fn admitted(&self, wanted: usize) -> usize {
         let Some(capacity) = self.weather.capacity else { return wanted };
@@ -159,17 +66,70 @@ impl Stormy {
         admitted
     }
 
-    fn store(&self, ids: impl IntoIterator<Item = u64>) {
-        let mut world = self.shared.world.lock().unwrap();
-        for id in ids {
-            *world.stored.entry(id).or_default() += 1;
+    /// What the destination says of each entry of a request that it takes.
+    fn judge(&self, items: &[Item], fate: Fate) -> Body {
+        if items.iter().any(|item| item.quality == Quality::Spoils) {
+            return Body::Spoilt;
         }
+        let mut random = self.random.lock().unwrap();
+        if items.len() == 1 && items[0].quality == Quality::Refused && random.bool() {
+            return Body::Refused;
+        }
+        let now = self.shared.now_ms();
+        let admitted = self.admitted(items.len());
+        let mut throttled_lane = None;
+        let verdict = |(position, item): (usize, &Item)| {
+            let dice = random.u8(0..100);
+            if item.quality == Quality::Refused {
+                Verdict::Reject(Reason::new("Refused", "this record is malformed"))
+            } else if self.weather.is_lane_throttled(item.lane, now) {
+                throttled_lane = Some(item.lane);
+                Verdict::Retry(Cause::THROTTLED)
+            } else if position >= admitted {
+                Verdict::Retry(Cause::THROTTLED)
+            } else if fate == Fate::Partial && dice < 15 {
+                Verdict::Retry(Cause::Unavailable)
+            } else if fate == Fate::Partial && dice < 30 {
+                let retry_after = Some(Duration::from_millis(random.u64(0..50)));
+                Verdict::Retry(Cause::Throttled { retry_after })
+            } else {
+                Verdict::Delivered
+            }
+        };
+        let verdicts = items.iter().enumerate().map(verdict).collect();
+        if let Some(lane) = throttled_lane {
+            self.shared.log(format_args!("LaneBurst in lane {lane}"));
+        }
+        Body::Verdicts(verdicts)
+    }
+
+    /// Stores what the answer says is stored.
+    fn store(&self, items: &[Item], body: &Body) {
+        let Body::Verdicts(verdicts) = body else { return };
+        let mut world = self.shared.world();
+        for (item, verdict) in items.iter().zip(verdicts) {
+            if *verdict == Verdict::Delivered {
+                world.stored(self.sink, item);
+            }
+        }
+    }
+}
+
+/// Stores what is good in a request, whoever still waits for its answer.
+fn store_good(shared: &Shared, sink: usize, items: &[Item]) {
+    // A request with an entry that spoils it is refused before anything is stored.
+    if items.iter().any(|item| item.quality == Quality::Spoils) {
+        return;
+    }
+    let mut world = shared.world();
+    for item in items.iter().filter(|item| item.quality == Quality::Good) {
+        world.stored(sink, item);
     }
 }
 
 impl Destination for Stormy {
     type Entry = Item;
-    type Request = Vec<u64>;
+    type Request = Vec<Item>;
     type Response = Answer;
     type Error = Broken;
 
@@ -180,52 +140,61 @@ impl Destination for Stormy {
         max_record_size_in_bytes: 1000,
     };
 
-    fn build_request(&self, batch: &Batch<'_, Item>) -> Vec<u64> {
-        let ids: Vec<_> = batch.iter().map(|item| item.id).collect();
-        let mut world = self.shared.world.lock().unwrap();
-        for id in &ids {
-            if world.confirmed.contains(id) {
-                world.violations.push(format!("{id} is sent again after it was settled"));
-            }
-        }
-        drop(world);
-        ids
+    fn build_request(&self, batch: &Batch<'_, Item>) -> Vec<Item> {
+        let items: Vec<_> = batch.iter().copied().collect();
+        self.shared.world().built(self.sink, &items);
+        items
     }
 
-    async fn send(&self, ids: Vec<u64>) -> Result<Answer, Broken> {
-        let (fate, latency) = self.fate();
+    async fn send(&self, items: Vec<Item>) -> Result<Answer, Broken> {
+        let now = self.shared.now_ms();
+        let (fate, latency) = self.weather.fate(now, &mut self.random.lock().unwrap());
+        let ids: Vec<_> = items.iter().map(|item| item.id).collect();
         self.shared.log(format_args!("request {ids:?} {fate:?}"));
-        tokio::time::sleep(latency / 2).await;
-        let admitted = self.admitted(ids.len());
-        let verdicts: Vec<_> = match fate {
+        sleep(latency / 2).await;
+        // Half of what is late comes while the sink still waits.
+        let late = self.patience.mul_f64(2.0 * self.random.lock().unwrap().f64());
+        let body = match fate {
             Fate::Never => std::future::pending().await,
-            Fate::Unavailable => return Err(Broken),
-            Fate::ThrottleAll => return Ok(Answer { ids, body: Body::ThrottleAll }),
+            Fate::Unavailable | Fate::Outage => return Err(Broken),
+            Fate::ThrottleAll | Fate::Burst => Body::ThrottleAll,
             Fate::AnswerLost => {
-                self.store(ids.iter().copied());
+                store_good(&self.shared, self.sink, &items);
+                return Err(Broken);
+            }
+            Fate::AnswerLate => {
+                let body = self.judge(&items, fate);
+                self.store(&items, &body);
+                sleep(late).await;
+                body
+            }
+            Fate::StoreLate => {
+                // The destination goes on, whoever waits for it.
+                let (shared, sink, ghosts) = (self.shared.clone(), self.sink, items.clone());
+                tokio::spawn(async move {
+                    sleep(late).await;
+                    store_good(&shared, sink, &ghosts);
+                    shared.log(format_args!("stored late {ids:?}"));
+                })
+                .await
+                .unwrap();
                 return Err(Broken);
             }
             Fate::Fine | Fate::WrongLength | Fate::Partial => {
-                let mut random = self.random.lock().unwrap();
-                let verdict = |position| match (fate, random.u8(0..100)) {
-                    _ if position >= admitted => Verdict::Retry(Cause::THROTTLED),
-                    (Fate::Partial, 0..15) => Verdict::Retry(Cause::Unavailable),
-                    (Fate::Partial, 15..30) => Verdict::Retry(Cause::Throttled {
-                        retry_after: Some(Duration::from_millis(random.u64(0..50))),
-                    }),
-                    _ => Verdict::Delivered,
-                };
-                (0..ids.len()).map(verdict).collect()
+                let body = self.judge(&items, fate);
+                self.store(&items, &body);
+                body
             }
         };
-        let delivered = ids.iter().zip(&verdicts).filter(|(_, v)| **v == Verdict::Delivered);
-        self.store(delivered.map(|(id, _)| *id));
-        tokio::time::sleep(latency / 2).await;
-        let mut verdicts = verdicts;
-        if fate == Fate::WrongLength {
-            verdicts.pop();
-        }
-        Ok(Answer { ids, body: Body::Verdicts(verdicts) })
+        sleep(latency / 2).await;
+        let body = match body {
+            Body::Verdicts(mut verdicts) if fate == Fate::WrongLength => {
+                verdicts.pop();
+                Body::Verdicts(verdicts)
+            }
+            body => body,
+        };
+        Ok(Answer { items, body })
     }
 
     fn extract_failures(&self, answer: Result<Answer, Broken>, sent: usize) -> Outcome {
@@ -241,21 +210,30 @@ impl Destination for Stormy {
             Body::ThrottleAll => {
                 return Outcome::RetryAll(Cause::THROTTLED, Reason::new("Throttling", ""));
             }
+            Body::Spoilt => {
+                self.shared.log(format_args!("refused a request of {sent}, spoilt"));
+                return Outcome::Bisect(Reason::new("Spoilt", "some record is malformed"));
+            }
+            Body::Refused => {
+                self.shared.log("refused a request, all of it");
+                return Outcome::RejectAll(Reason::new("Refused", "the record is malformed"));
+            }
             Body::Verdicts(verdicts) => verdicts,
         };
         if verdicts.len() == sent {
-            let mut world = self.shared.world.lock().unwrap();
-            for (id, verdict) in answer.ids.iter().zip(&verdicts) {
-                if *verdict == Verdict::Delivered && !world.confirmed.insert(*id) {
-                    world.violations.push(format!("{id} is settled twice"));
+            let mut world = self.shared.world();
+            for (item, verdict) in answer.items.iter().zip(&verdicts) {
+                if *verdict == Verdict::Delivered {
+                    world.confirmed(self.sink, item.id);
                 }
             }
         }
-        self.shared.log(format_args!("answer to {:?}", answer.ids));
+        let ids: Vec<_> = answer.items.iter().map(|item| item.id).collect();
+        self.shared.log(format_args!("answer to {ids:?}"));
         Outcome::per_entry(sent, verdicts)
     }
 
     fn lane(&self, item: &Item) -> Lane {
-        if self.lanes { Lane::new(item.lane) } else { Lane::SHARED }
+        Lane::new(item.lane)
     }
 }

@@ -1,13 +1,20 @@
 //! Seeded simulation of handle and driver against a hostile destination, on paused time.
 //!
 //! `SINK_SEED=17 cargo test -p sink-core --test simulation` replays one seed and prints its
-//! history; `SINK_SEEDS=10000` runs that many instead of 300.
+//! history; `SINK_SEEDS=10000` runs that many instead of 1000.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test fails by panicking
 #![allow(clippy::print_stdout, clippy::print_stderr)] // and speaks by printing
 
 mod destination;
+mod letters;
+mod life;
+mod limiter;
+mod plan;
+mod producer;
 mod scenario;
+mod weather;
+mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
@@ -29,6 +36,52 @@ fn check(seed: u64) -> scenario::Report {
     report
 }
 
+/// What must happen on many days, or all this proves nothing: words of the history, and the percent
+/// of days that have them at least.
+const BAD_THINGS: &[(&str, usize)] = &[
+    ("Partial", 20),
+    ("ThrottleAll", 20),
+    ("Unavailable", 20),
+    ("WrongLength", 10),
+    ("Never", 10),
+    ("AnswerLost", 10),
+    ("AnswerLate", 10),
+    ("stored late", 10),
+    ("Outage", 10),
+    ("Burst\n", 10),
+    ("LaneBurst", 10),
+    ("spoilt", 10),
+    ("all of it", 5),
+    ("rejected\n", 10),
+    ("given up\n", 5),
+    ("stopped:", 5),
+    ("was rejected at attempt", 2),
+    ("no place for dead letter", 2),
+    ("told that the sink has stopped", 2),
+    ("crash", 20),
+    ("rewound", 10),
+    ("merged", 5),
+    ("closed with", 10),
+    ("lost the driver", 5),
+    ("snapshot Now", 20),
+    ("snapshot Settle", 20),
+    ("gave up writing", 20),
+    ("gave up flushing", 10),
+    ("gave up looking", 10),
+    ("in order", 20),
+    ("Default", 20),
+    ("Flink", 5),
+    ("Tokens", 5),
+    ("Unlimited", 5),
+    ("waited long", 3),
+];
+
+/// Seeds that found a bug, and still find it where it is put back. They always run.
+///
+/// - 1, 3: while a settling snapshot waited for what was in flight, a request that was due had the
+///   driver wake itself without end.
+const SEEDS_THAT_FOUND_SOMETHING: &[u64] = &[1, 3];
+
 #[test]
 fn whatever_happens_nothing_is_lost_and_one_seed_gives_one_history() {
     if let Some(seed) = number("SINK_SEED") {
@@ -37,23 +90,24 @@ fn whatever_happens_nothing_is_lost_and_one_seed_gives_one_history() {
         println!("{} written, {} duplicates", report.written, report.duplicates);
         return;
     }
-    let reports: Vec<_> = (0..number("SINK_SEEDS").unwrap_or(300)).map(check).collect();
-    // The days must really have been bad, or all this proves nothing.
-    let share = |word: &str| {
-        let days = reports.iter().filter(|r| r.history.iter().any(|event| event.contains(word)));
-        days.count() * 100 / reports.len()
-    };
-    for (event, least) in [
-        ("Partial", 20),
-        ("ThrottleAll", 10),
-        ("Unavailable", 20),
-        ("WrongLength", 5),
-        ("Never", 5),
-        ("AnswerLost", 5),
-        ("crash", 20),
-        ("gave up writing", 20),
-    ] {
-        assert!(share(event) >= least, "{event} happened on {} % of the days", share(event));
+    for seed in SEEDS_THAT_FOUND_SOMETHING {
+        check(*seed);
     }
-    assert!(reports.iter().any(|report| report.duplicates > 0), "lost answers make duplicates");
+    let days = number("SINK_SEEDS").unwrap_or(1000);
+    let mut days_with = vec![0; BAD_THINGS.len()];
+    let mut duplicates = 0;
+    for seed in 0..days {
+        let report = check(seed);
+        duplicates += report.duplicates;
+        let history = report.history.join("\n");
+        for (count, (word, _)) in days_with.iter_mut().zip(BAD_THINGS) {
+            *count += usize::from(history.contains(word));
+        }
+    }
+    let days = usize::try_from(days).unwrap();
+    for (count, (word, least)) in days_with.into_iter().zip(BAD_THINGS) {
+        println!("{word:?} on {} % of the days", count * 100 / days);
+        assert!(count * 100 >= least * days, "{word:?} on {count} of {days} days");
+    }
+    assert!(duplicates > 0, "lost answers make duplicates");
 }
