@@ -124,14 +124,7 @@ impl<D: Destination> Driver<D> {
                 self.has_ended = true;
                 break;
             }
-            // While a snapshot waits for what is in flight, nothing is sent, however due it is: a
-            // timer for that would fire again and again, and change nothing.
-            let wake_at = if self.settling.is_empty() {
-                self.engine.poll_timeout()
-            } else {
-                self.engine.poll_give_up()
-            };
-            let wake_at = wake_at.map(Instant::from_std);
+            let wake_at = self.engine.poll_timeout().map(Instant::from_std);
             if let Some(at) = wake_at
                 && at != timer.deadline()
             {

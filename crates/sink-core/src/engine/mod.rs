@@ -312,7 +312,7 @@ impl<E: Entry> Engine<E> {
     /// [`poll_request`](Self::poll_request) again at the latest. `None`: only an input can change
     /// anything.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let give_up = self.poll_give_up();
+        let give_up = self.requests.next_deadline();
         if self.fatal.is_some() {
             return give_up;
         }
@@ -327,12 +327,6 @@ impl<E: Entry> Engine<E> {
                 .map(|(_, admitted_at)| admitted_at + self.config.max_time_in_buffer)
         };
         [give_up, release, next_request].into_iter().flatten().min()
-    }
-
-    /// When the first request in flight is given up: all there is to wait for while whoever drives
-    /// the engine sends nothing new.
-    pub fn poll_give_up(&self) -> Option<Instant> {
-        self.requests.next_deadline()
     }
 
     /// What was settled since the last call, to be given back to the [`Budget`]: in all, and the
