@@ -28,28 +28,28 @@ use crate::{
 /// and no order is asked for. What may be sent never has an entry of a lane that must wait.
 #[derive(Debug)]
 pub(super) struct Buffer<E> {
-    ordering: Ordering,
+    pub(super) ordering: Ordering,
     /// In admission order.
-    fresh: VecDeque<Queued<E>>,
+    pub(super) fresh: VecDeque<Queued<E>>,
     /// What was held back and may be sent now.
-    ready: BTreeMap<u64, Queued<E>>,
+    pub(super) ready: BTreeMap<u64, Queued<E>>,
     /// Halves of a request that was refused as a whole, by their first sequence.
-    halves: BTreeMap<u64, VecDeque<Queued<E>>>,
+    pub(super) halves: BTreeMap<u64, VecDeque<Queued<E>>>,
     /// What failed together and waits together, by when it may be sent and its first sequence.
-    waiting: BTreeMap<(Instant, u64), Group<E>>,
-    lanes: Lanes<E>,
+    pub(super) waiting: BTreeMap<(Instant, u64), Group<E>>,
+    pub(super) lanes: Lanes<E>,
     /// What may be cut into a request: fresh, ready and halves.
-    sendable: Load,
+    pub(super) sendable: Load,
     /// What waits: in `waiting` and in lanes.
-    delayed: Load,
+    pub(super) delayed: Load,
     /// Whether `fresh` may have entries of a lane that is held.
     is_fresh_mixed: bool,
 }
 
 #[derive(Debug)]
-struct Group<E> {
+pub(super) struct Group<E> {
     /// Sequences rising, never empty.
-    entries: VecDeque<Queued<E>>,
+    pub(super) entries: VecDeque<Queued<E>>,
     /// Whether it goes in a request of its own.
     alone: bool,
 }
@@ -422,55 +422,5 @@ impl<E> Buffer<E> {
             .chain(self.halves.into_values().flatten())
             .chain(self.waiting.into_values().flat_map(|group| group.entries))
             .chain(self.lanes.into_iter())
-    }
-
-    /// Asserts what the fields promise. Linear in the entries: for tests.
-    #[cfg(any(test, debug_assertions))]
-    pub(super) fn check(&self) {
-        fn load<'a, E: 'a>(entries: impl IntoIterator<Item = &'a Queued<E>>) -> Load {
-            entries.into_iter().fold(Load::default(), |mut load, queued| {
-                load.add(queued.size);
-                load
-            })
-        }
-        let rising = |entries: &VecDeque<Queued<E>>| {
-            entries.iter().zip(entries.iter().skip(1)).all(|(a, b)| a.sequence < b.sequence)
-        };
-        self.lanes.check();
-        assert!(rising(&self.fresh), "fresh entries are in admission order");
-        assert!(self.ready.iter().all(|(sequence, queued)| *sequence == queued.sequence));
-        for (first, half) in &self.halves {
-            assert_eq!(half.front().map(|queued| queued.sequence), Some(*first));
-            assert!(rising(half), "a half is in admission order");
-        }
-        for ((_, first), group) in &self.waiting {
-            assert_eq!(group.entries.front().map(|queued| queued.sequence), Some(*first));
-            assert!(rising(&group.entries), "a group is in admission order");
-        }
-        let halves = self.halves.values().flatten();
-        assert_eq!(
-            self.sendable,
-            load(&self.fresh) + load(self.ready.values()) + load(halves),
-            "the sendable load is what is sendable"
-        );
-        let waiting = self.waiting.values().flat_map(|group| &group.entries);
-        assert_eq!(
-            self.delayed,
-            load(waiting) + load(self.lanes.iter()),
-            "the delayed load is what is delayed"
-        );
-        if self.ordering == Ordering::None {
-            assert!(
-                self.fresh.iter().all(|queued| !self.lanes.contains(queued.lane)),
-                "what comes new in a held lane waits in it"
-            );
-        } else {
-            let mut lanes = std::collections::BTreeSet::new();
-            let sendable = self.fresh.iter().chain(self.ready.values());
-            assert!(
-                sendable.into_iter().all(|queued| lanes.insert(queued.lane)),
-                "I11: one entry of a lane may be sent"
-            );
-        }
     }
 }

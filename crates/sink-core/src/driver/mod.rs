@@ -1,14 +1,16 @@
 //! The driver: one task that owns the engine, carries out what it decides, and tells it what came
 //! of it.
 
+mod dead_letters;
+mod warnings;
+
 use std::{
     any::Any,
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, VecDeque},
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     sync::Arc,
-    time::Duration,
 };
 
 use tokio::{
@@ -17,8 +19,9 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
+use self::warnings::Warnings;
 use crate::{
-    dead_letter::{DeadLetter, DeadLetterHandler},
+    dead_letter::DeadLetterHandler,
     destination::{Destination, Lane},
     engine::{Engine, RequestId},
     error::{Error, ErrorKind},
@@ -283,50 +286,6 @@ impl<D: Destination> Driver<D> {
         self.engine.handle_outcome(id, outcome, Instant::now().into_std());
     }
 
-    /// Gives rejected entries to the dead-letter handler.
-    fn hand_over_rejected(&mut self) {
-        let Some(handler) = &self.handler else { return };
-        while self.dead_letters.len() < MOST_DEAD_LETTERS
-            && let Some(sequence) = self.engine.poll_rejected()
-            && let Some(rejected) = self.engine.rejected_entry(sequence)
-        {
-            let letter = DeadLetter {
-                kind: D::KIND,
-                entry: rejected.entry,
-                sequence,
-                attempts: rejected.attempts,
-                age: Instant::now().into_std().saturating_duration_since(rejected.admitted_at),
-                reason: rejected.reason,
-            };
-            // The user's code: a panic must stop the sink with an error, not the task without one.
-            match catch_unwind(AssertUnwindSafe(|| handler.handle(&letter))) {
-                Err(panic) => {
-                    let error = panicked(D::KIND, "dead_letter", "dead-letter handler", &*panic);
-                    return self.engine.handle_dead_letter(sequence, Err(error));
-                }
-                Ok(handled) => {
-                    self.dead_letters.spawn(async move {
-                        let result = handled.await.map_err(|error| not_put_away(sequence, error));
-                        (sequence, result)
-                    });
-                }
-            }
-        }
-    }
-
-    fn handle_dead_letter(&mut self, result: Result<(u64, Result<(), Error>), JoinError>) {
-        match result {
-            Ok((sequence, answer)) => self.engine.handle_dead_letter(sequence, answer),
-            Err(error) => {
-                // Nobody but the runtime's shutdown cancels a handler.
-                if let Ok(panic) = error.try_into_panic() {
-                    let part = "dead-letter handler";
-                    self.engine.stop(panicked(D::KIND, "dead_letter", part, &*panic));
-                }
-            }
-        }
-    }
-
     fn handle_command(&mut self, command: Option<Command<D::Entry>>) {
         match command {
             Some(Command::Flush(done)) => {
@@ -410,55 +369,6 @@ impl<D: Destination> Drop for Driver<D> {
             );
         }
         self.inbox.announce_end();
-    }
-}
-
-/// Dead letters that are with the handler at once, at most: a destination that rejects everything
-/// must not start a million futures.
-const MOST_DEAD_LETTERS: usize = 64;
-
-/// A dead letter that could be put nowhere stops the sink, which keeps it.
-fn not_put_away(sequence: u64, error: Box<dyn std::error::Error + Send + Sync>) -> Error {
-    let message = format!(
-        "the dead-letter handler failed for entry {sequence}: {error}; it is kept, with all that is \
-         unsent"
-    );
-    Error::new(ErrorKind::Fatal, "dead_letter", message).with_source(error)
-}
-
-/// Warns of failing requests once for each of the destination's codes, and again while they go on
-/// failing: a destination that is away for an hour must neither be silent nor fill the log.
-#[derive(Debug, Default)]
-struct Warnings {
-    /// When each code was last warned of.
-    warned: HashMap<String, Instant>,
-}
-
-impl Warnings {
-    const EVERY: Duration = Duration::from_secs(30);
-    /// A destination that makes up codes must not fill the memory either.
-    const MOST_CODES: usize = 100;
-
-    fn note(&mut self, kind: &'static str, outcome: &Outcome) {
-        match outcome {
-            Outcome::RetryAll(cause, reason) => {
-                let now = Instant::now();
-                let warned = self.warned.get(reason.code());
-                if warned.is_none_or(|at| now.duration_since(*at) >= Self::EVERY) {
-                    if self.warned.len() >= Self::MOST_CODES {
-                        self.warned.clear();
-                    }
-                    self.warned.insert(reason.code().to_owned(), now);
-                    let cause = cause.as_str();
-                    tracing::warn!(kind, cause, %reason, "request failed and will be retried");
-                }
-            }
-            Outcome::Fatal(error) => tracing::error!(kind, %error, "request failed for good"),
-            Outcome::Delivered
-            | Outcome::PerEntry(_)
-            | Outcome::RejectAll(_)
-            | Outcome::Bisect(_) => {}
-        }
     }
 }
 

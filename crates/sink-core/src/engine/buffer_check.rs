@@ -1,0 +1,57 @@
+//! What the buffer's fields promise, asserted.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use super::{buffer::Buffer, load::Load};
+use crate::{destination::Queued, settings::Ordering};
+
+impl<E> Buffer<E> {
+    /// Asserts what the fields promise. Linear in the entries: for tests.
+    pub(super) fn check(&self) {
+        fn load<'a, E: 'a>(entries: impl IntoIterator<Item = &'a Queued<E>>) -> Load {
+            entries.into_iter().fold(Load::default(), |mut load, queued| {
+                load.add(queued.size);
+                load
+            })
+        }
+        let rising = |entries: &VecDeque<Queued<E>>| {
+            entries.iter().zip(entries.iter().skip(1)).all(|(a, b)| a.sequence < b.sequence)
+        };
+        self.lanes.check();
+        assert!(rising(&self.fresh), "fresh entries are in admission order");
+        assert!(self.ready.iter().all(|(sequence, queued)| *sequence == queued.sequence));
+        for (first, half) in &self.halves {
+            assert_eq!(half.front().map(|queued| queued.sequence), Some(*first));
+            assert!(rising(half), "a half is in admission order");
+        }
+        for ((_, first), group) in &self.waiting {
+            assert_eq!(group.entries.front().map(|queued| queued.sequence), Some(*first));
+            assert!(rising(&group.entries), "a group is in admission order");
+        }
+        let halves = self.halves.values().flatten();
+        assert_eq!(
+            self.sendable,
+            load(&self.fresh) + load(self.ready.values()) + load(halves),
+            "the sendable load is what is sendable"
+        );
+        let waiting = self.waiting.values().flat_map(|group| &group.entries);
+        assert_eq!(
+            self.delayed,
+            load(waiting) + load(self.lanes.iter()),
+            "the delayed load is what is delayed"
+        );
+        if self.ordering == Ordering::None {
+            assert!(
+                self.fresh.iter().all(|queued| !self.lanes.contains(queued.lane)),
+                "what comes new in a held lane waits in it"
+            );
+        } else {
+            let mut lanes = BTreeSet::new();
+            let sendable = self.fresh.iter().chain(self.ready.values());
+            assert!(
+                sendable.into_iter().all(|queued| lanes.insert(queued.lane)),
+                "I11: one entry of a lane may be sent"
+            );
+        }
+    }
+}
