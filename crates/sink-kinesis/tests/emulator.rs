@@ -5,7 +5,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use aws_sdk_kinesis::{Client, config::Credentials};
-use sink_core::{ErrorKind, Settings, Summary};
+use sink_core::{ErrorKind, Ordering, Settings, Summary};
 use sink_emulator::{Emulator, Fault, RecordError, kinesis::KinesisLimits};
 use sink_kinesis::{KinesisSink, KinesisSinkConfig, keyed};
 
@@ -35,8 +35,12 @@ fn settings() -> Settings {
 }
 
 async fn sink(emulator: &Emulator, stream: &str) -> KinesisSink<Pair> {
+    sink_with(settings(), emulator, stream).await
+}
+
+async fn sink_with(settings: Settings, emulator: &Emulator, stream: &str) -> KinesisSink<Pair> {
     let mut config = KinesisSinkConfig::new(stream);
-    config.settings = settings();
+    config.settings = settings;
     config.aws.region = Some("us-east-1".to_owned());
     config.aws.endpoint_url = Some(emulator.endpoint_url());
     let sdk = config.aws.load(Duration::from_secs(1)).await.unwrap();
@@ -134,9 +138,8 @@ async fn each_fault_by_itself_loses_nothing() {
     }
 }
 
-#[tokio::test]
-async fn all_faults_at_once_lose_nothing() {
-    let emulator = emulator().await;
+/// Nearly everything that can go wrong, all at once.
+fn bad_day(emulator: &Emulator) {
     let faults = emulator.faults();
     faults.delay_answers(Duration::from_millis(1), Duration::from_millis(10));
     faults.fail_records(0.05, RecordError::Throttled);
@@ -152,6 +155,12 @@ async fn all_faults_at_once_lose_nothing() {
     ] {
         faults.fail_requests(0.03, fault);
     }
+}
+
+#[tokio::test]
+async fn all_faults_at_once_lose_nothing() {
+    let emulator = emulator().await;
+    bad_day(&emulator);
     let counters = send_all(&emulator, 10_000).await.counters;
     assert!(counters.retried_throttled > 100, "{counters:?}");
     assert!(counters.retried_unavailable > 100, "{counters:?}");
@@ -159,6 +168,31 @@ async fn all_faults_at_once_lose_nothing() {
         counters.sent.entries as u64,
         counters.delivered.entries as u64 + counters.retried()
     );
+}
+
+#[tokio::test]
+async fn in_order_each_key_arrives_as_it_was_written_whatever_fails() {
+    let emulator = emulator().await;
+    bad_day(&emulator);
+    let mut settings = settings();
+    settings.ordering = Some(Ordering::PerLane);
+    settings.request_timeout = Some(Duration::from_millis(300));
+    let sink = sink_with(settings, &emulator, "flights").await;
+    write(&sink, 0..1500).await;
+    let counters = close(&sink).await.counters;
+    assert!(counters.retried() > 100, "{counters:?}");
+    assert_all(&emulator, 1500);
+    let mut last = BTreeMap::new();
+    for record in emulator.kinesis().records("flights").unwrap().iter().flatten() {
+        let text = std::str::from_utf8(&record.data).unwrap();
+        let number: usize = text.strip_prefix("event ").unwrap().parse().unwrap();
+        // A record may come twice; what is new must be the key's next.
+        let last = last.entry(record.partition_key.clone()).or_insert(number);
+        if number > *last {
+            assert_eq!(number, *last + 37, "{} has a gap or was overtaken", record.partition_key);
+            *last = number;
+        }
+    }
 }
 
 #[tokio::test]
