@@ -140,11 +140,14 @@ impl<E: Entry> Engine<E> {
         }
 
         let mut back = Back { alone, ..Back::default() };
-        let watches_lanes = self.buffer.held_lanes() > 0;
+        // An answer without failures speaks only of lanes that have a pace; one with failures may
+        // give others one.
+        let watches_lanes = self.config.ordering == Ordering::None
+            && (self.buffer.held_lanes() > 0 || !failures.is_empty());
         let mut failures = failures.into_iter().peekable();
         for (position, queued) in batch.drain(..).enumerate() {
             let Some((_, verdict)) = failures.next_if(|(failed, _)| *failed == position) else {
-                if watches_lanes && self.buffer.is_paced(queued.lane) {
+                if watches_lanes && queued.lane != Lane::SHARED {
                     back.lanes.entry(queued.lane).or_default().delivered += 1;
                 }
                 self.counters.delivered.add(queued.size);
@@ -251,17 +254,20 @@ impl<E: Entry> Engine<E> {
         let is_throttled = back.lanes.values().any(|tally| !tally.throttled.is_empty());
         for (lane, tally) in back.lanes {
             let throttled = tally.throttled.len();
+            if throttled == 0 && !self.buffer.is_paced(lane) {
+                continue;
+            }
             if self.buffer.is_paced(lane) {
                 let delivered = tally.delivered;
                 let was_the_limit = false; // the lane knows
                 let lesson = Lesson { delivered, throttled, sent_at, latency, was_the_limit };
                 self.buffer.learn(lane, lesson, now);
             } else if self.buffer.held_lanes() < MOST_PACED_LANES {
-                // Only the lane's own part of what is in flight is known: that of this answer.
-                let requests = (self.requests.len() + 1) as f64;
-                let taken = (tally.delivered as f64).max(throttled as f64 / 2.0);
-                let rate = requests * taken / latency;
-                self.buffer.pace(lane, Pace::new(rate, self.config.max_batch_size, now));
+                // What this answer took, each twentieth of a second: a low guess, from which the
+                // pace finds out.
+                let taken = (tally.delivered as f64).max(throttled as f64 / 4.0);
+                let pace = Pace::new(20.0 * taken, self.config.max_batch_size, now);
+                self.buffer.pace(lane, pace);
             } else {
                 // So many lanes at once are no sign of a lane: the sink's limiter was told.
                 let until = now + self.backoff.delay(tally.attempts, tally.retry_after);
@@ -313,7 +319,6 @@ impl<E> Default for Back<E> {
 
 /// What became of a lane's entries in one answer.
 struct Tally<E> {
-    /// Counted only for lanes that have a pace.
     delivered: usize,
     throttled: VecDeque<Queued<E>>,
     attempts: u32,

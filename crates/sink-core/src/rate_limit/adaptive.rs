@@ -4,13 +4,14 @@ use std::time::{Duration, Instant};
 
 use super::{
     Answer, RateLimiter,
-    pace::{Lesson, Pace},
+    pace::{Lesson, Pace, SHORTEST_PERIOD, Taken},
 };
 
 /// Finds what a destination takes, and keeps to it: the default limiter.
 ///
 /// - **Open**, until the destination first throttles: a window of entries in flight, which begins
-///   with ten requests and doubles with each round trip, up to `max_in_flight_requests`.
+///   with ten requests and doubles with each round trip, up to `max_in_flight_requests`. (Not with one:
+///   if that is never answered, nothing goes until it is given up.)
 /// - **Paced**, from then on: so many entries a second, evenly. A rate does what a window cannot: it
 ///   holds whatever the latency is. A destination that answers in 2 ms and takes 4,000 entries a
 ///   second has a window of eight; requests of eight would cost sixty times the calls.
@@ -28,6 +29,8 @@ pub struct AdaptiveRate {
     max_window: f64,
     in_flight: usize,
     latency: Latency,
+    /// What was taken while open. `None` before the first request.
+    taken: Option<Taken>,
     /// Whether the limiter held a request back since the last one was issued.
     held_back: bool,
 }
@@ -55,6 +58,7 @@ impl AdaptiveRate {
             max_window: entries(max_in_flight_requests),
             in_flight: 0,
             latency: Latency::default(),
+            taken: None,
             held_back: false,
         }
     }
@@ -64,12 +68,13 @@ impl AdaptiveRate {
         ((rate * LONGEST_INTERVAL) as usize).clamp(1, self.max_batch_size)
     }
 
-    /// The pace at which the destination took what was in flight when it first refused something.
-    fn first_pace(&self, answer: &Answer, now: Instant) -> Pace {
-        let entries = (answer.delivered + answer.throttled) as f64;
-        let taken = if answer.delivered == 0 { 0.5 } else { answer.delivered as f64 / entries };
-        let rate = self.in_flight as f64 / self.latency.mean() * taken;
-        Pace::new(rate, self.max_batch_size, now)
+    /// The pace that follows the first refusal: what the destination took of late. Where that is
+    /// nothing, a request a second; the pace finds out how much more it may be.
+    fn first_pace(&mut self, answer: &Answer, now: Instant) -> Pace {
+        let delivered = answer.delivered as f64;
+        let taken = self.taken.get_or_insert_with(|| Taken::new(now));
+        let of_late = taken.note(delivered, SHORTEST_PERIOD, now) + delivered / SHORTEST_PERIOD;
+        Pace::new(of_late, self.max_batch_size, now)
     }
 }
 
@@ -109,6 +114,8 @@ impl RateLimiter for AdaptiveRate {
                 self.mode = Mode::Paced(self.first_pace(answer, now));
             }
             Mode::Open(window) => {
+                let taken = self.taken.get_or_insert_with(|| Taken::new(now));
+                taken.note(answer.delivered as f64, SHORTEST_PERIOD, now);
                 if may_grow {
                     *window = (*window + answer.delivered as f64).min(self.max_window);
                 }
@@ -195,11 +202,15 @@ mod tests {
         }
     }
 
-    /// A limiter that was throttled: it had 5,000 in flight for 20 ms and a tenth was refused.
+    /// A limiter that was throttled: of 5,000 in a twentieth of a second a tenth was refused, which
+    /// is 90,000 a second, or 1,800 in 20 ms. It has found that nothing more is taken.
     fn paced(start: Instant) -> AdaptiveRate {
         let mut limiter = AdaptiveRate::new(500, 50);
-        send_all(&mut limiter, start);
+        limiter.on_issue(5000, 0, start);
         limiter.on_settle(&Answer::new(4500, 500, 0, LATENCY), start + LATENCY);
+        if let Mode::Paced(pace) = &mut limiter.mode {
+            pace.stop_searching();
+        }
         limiter
     }
 
@@ -222,14 +233,19 @@ mod tests {
         limiter.allowance(now);
         limiter.on_issue(500, 0, now);
         limiter.on_settle(&Answer::new(500, 0, 0, LATENCY), now);
-        assert_eq!(limiter.window(), Some(5000));
+        assert_eq!(limiter.window(), Some(5_000));
     }
 
     #[test]
-    fn the_first_refusal_gives_the_pace_at_which_the_rest_was_taken() {
+    fn the_first_refusal_gives_the_pace_that_was_taken_of_late() {
         let start = Instant::now();
         let limiter = paced(start);
-        assert_eq!(limiter.window(), Some(4500)); // 225,000 a second, for 20 ms
+        assert_eq!(limiter.window(), Some(1800)); // 90,000 a second, for 20 ms
+
+        let mut limiter = AdaptiveRate::new(500, 50);
+        limiter.on_issue(500, 0, start);
+        limiter.on_settle(&Answer::new(0, 500, 0, LATENCY), start + LATENCY);
+        assert_eq!(limiter.window(), Some(10), "nothing: a request a second, to begin with");
     }
 
     #[test]
@@ -242,7 +258,7 @@ mod tests {
             sent += send_all(&mut limiter, now);
             now = limiter.poll_timeout().unwrap();
         }
-        assert!((224_000..=225_000).contains(&sent), "{sent}");
+        assert!((89_500..=90_000).contains(&sent), "{sent}");
     }
 
     /// Sends four requests at once, and answers each so.
@@ -273,9 +289,9 @@ mod tests {
         let mut limiter = paced(start);
         let later = start + 3_600_000 * MS; // what was taken of late is nothing
         round(&mut limiter, later, Answer::new(0, 0, 1200, LATENCY));
-        assert_eq!(limiter.window(), Some(4500));
+        assert_eq!(limiter.window(), Some(1800));
         round(&mut limiter, later, Answer::new(600, 600, 0, LATENCY));
-        assert_eq!(limiter.window(), Some(2250));
+        assert_eq!(limiter.window(), Some(900));
     }
 
     #[test]
@@ -284,12 +300,12 @@ mod tests {
         let mut limiter = paced(start);
         let later = start + 40 * MS;
         for _ in 0..4 {
-            limiter.on_issue(1200, 0, later);
-            limiter.on_settle(&Answer::new(1200, 0, 0, LATENCY), later + LATENCY);
+            limiter.on_issue(500, 0, later);
+            limiter.on_settle(&Answer::new(500, 0, 0, LATENCY), later + LATENCY);
         }
-        assert_eq!(limiter.window(), Some(4500));
+        assert_eq!(limiter.window(), Some(1800));
         round(&mut limiter, later + LATENCY, Answer::new(1200, 0, 0, LATENCY));
-        assert!(limiter.window() > Some(4500));
+        assert!(limiter.window() > Some(1800));
     }
 
     #[test]

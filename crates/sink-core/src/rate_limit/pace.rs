@@ -16,12 +16,15 @@ use std::time::{Duration, Instant};
 ///   those who share a destination come to equal parts; and only where the pace was what held
 ///   entries back. After rounds without a refusal the steps grow, so that new capacity is found
 ///   within seconds.
+/// - **A first rate is a guess**, made low: until something is refused, it doubles with each answer.
 #[derive(Debug, Clone)]
 pub(crate) struct Pace {
     /// Entries a second.
     rate: f64,
     /// Entries a second at which a step is [`STEP`] of the rate.
     reference: f64,
+    /// Whether nothing was refused yet at any rate of this pace.
+    is_searching: bool,
     /// Rounds since the last refusal.
     clean_rounds: f64,
     round: Round,
@@ -62,6 +65,8 @@ pub(crate) struct Lesson {
 
 /// The slowest: a destination that takes nothing is asked by the retry delays, not by the pace.
 const SLOWEST: f64 = 1.0;
+/// Nobody begins with less: a lane of which one entry was refused is not known to be that slow.
+const LEAST_GUESS: f64 = 20.0;
 /// The fastest: far beyond any destination, so that sums stay finite.
 const FASTEST: f64 = 1e9;
 /// A round's step, as a share of the rate: what is refused in steady state is about as much as a
@@ -85,13 +90,15 @@ const BURST: f64 = 0.02;
 const NEARLY: f64 = 1e-3;
 
 impl Pace {
-    /// A pace of so many entries a second, for requests of up to so many.
+    /// A pace that begins with so many entries a second, for requests of up to so many: at least
+    /// with one request a second, and with [`LEAST_GUESS`].
     #[allow(clippy::cast_precision_loss)] // far below 2^52
     pub(crate) fn new(rate: f64, max_batch_size: usize, now: Instant) -> Self {
-        let rate = if rate.is_nan() { SLOWEST } else { rate.clamp(SLOWEST, FASTEST) };
+        let rate = rate.max(max_batch_size as f64).clamp(LEAST_GUESS, FASTEST);
         Self {
             rate,
             reference: max_batch_size as f64 * REQUESTS_A_SECOND,
+            is_searching: true,
             clean_rounds: 0.0,
             round: Round::new(now),
             taken: Taken::new(now),
@@ -103,6 +110,11 @@ impl Pace {
     /// Entries a second.
     pub(crate) fn rate(&self) -> f64 {
         self.rate
+    }
+
+    #[cfg(test)]
+    pub(super) fn stop_searching(&mut self) {
+        self.is_searching = false;
     }
 
     /// How many entries may go now. `request` is how many go at once; the pace saves up for it.
@@ -140,7 +152,8 @@ impl Pace {
         if entries == 0.0 {
             return;
         }
-        let whole = (self.rate * lesson.latency).max(ANSWERS * entries);
+        let answers = if self.is_searching { 1.0 } else { ANSWERS };
+        let whole = (self.rate * lesson.latency).max(answers * entries);
         let of_late = self.taken.note(delivered, 2.0 * whole / self.rate, now);
         if lesson.sent_at < self.round.since {
             return;
@@ -153,8 +166,11 @@ impl Pace {
         }
         if throttled > 0.0 {
             self.clean_rounds = 0.0;
+            self.is_searching = false;
             let taken = if delivered == 0.0 { 0.5 } else { delivered / (delivered + throttled) };
             self.rate = (self.rate * taken).max(of_late.min(self.rate));
+        } else if lesson.was_the_limit && self.is_searching {
+            self.rate *= 2.0;
         } else if lesson.was_the_limit {
             let step = STEP * (self.reference / self.rate).sqrt();
             let boost = (self.clean_rounds / PATIENCE).min(64.0).exp2();
@@ -168,7 +184,7 @@ impl Pace {
 
 /// What the destination took in the last one to two periods.
 #[derive(Debug, Clone)]
-struct Taken {
+pub(super) struct Taken {
     since: Instant,
     entries: f64,
     /// Entries and seconds of the period before.
@@ -176,17 +192,17 @@ struct Taken {
 }
 
 /// A period is no shorter, in seconds: less than this is noise.
-const SHORTEST_PERIOD: f64 = 0.05;
+pub(super) const SHORTEST_PERIOD: f64 = 0.05;
 
 impl Taken {
-    fn new(now: Instant) -> Self {
+    pub(super) fn new(now: Instant) -> Self {
         Self { since: now, entries: 0.0, before: (0.0, 0.0) }
     }
 
     /// Counts what was taken now, and gives the entries a second from the period before until now.
     /// What was taken now is not among them: it was taken at the end of that time, and counting both
     /// ends would give one answer too many.
-    fn note(&mut self, entries: f64, period: f64, now: Instant) -> f64 {
+    pub(super) fn note(&mut self, entries: f64, period: f64, now: Instant) -> f64 {
         let period = period.max(SHORTEST_PERIOD);
         let seconds = now.saturating_duration_since(self.since).as_secs_f64();
         let of_late = (self.before.0 + self.entries) / (self.before.1 + seconds).max(period);
@@ -216,7 +232,8 @@ mod tests {
     impl Bench {
         fn new(rate: f64) -> Self {
             let now = Instant::now();
-            Self { pace: Pace::new(rate, 500, now), now, was_the_limit: true }
+            let pace = Pace { rate, is_searching: false, ..Pace::new(rate, 500, now) };
+            Self { pace, now, was_the_limit: true }
         }
 
         /// An answer to what was sent a round trip of 100 ms ago.
@@ -318,6 +335,25 @@ mod tests {
     }
 
     #[test]
+    fn a_first_rate_doubles_with_each_answer_until_something_is_refused() {
+        let mut bench = Bench::new(1_000.0);
+        bench.pace.is_searching = true;
+        for expected in [2_000.0, 4_000.0, 8_000.0] {
+            bench.answer(1000, 0);
+            assert!((bench.pace.rate() - expected).abs() < 1e-9, "{}", bench.pace.rate());
+        }
+        bench.was_the_limit = false;
+        bench.answer(1000, 0);
+        assert!((bench.pace.rate() - 8_000.0).abs() < 1e-9, "only where it was the limit");
+        bench.was_the_limit = true;
+        bench.now += 3_600_000 * MS;
+        bench.answer(900, 100);
+        assert!((bench.pace.rate() - 7_200.0).abs() < 1.0, "one answer is a round so far");
+        bench.round(4000, 0);
+        assert!(bench.pace.rate() < 7_200.0 * 1.03, "and then small steps");
+    }
+
+    #[test]
     fn a_slow_sender_takes_larger_steps_in_proportion_than_a_fast_one() {
         let step = |rate: f64| {
             let mut bench = Bench::new(rate);
@@ -360,6 +396,15 @@ mod tests {
         assert!(bench.pace.rate() <= FASTEST);
         bench.answer(0, 0);
         assert!(bench.pace.rate().is_finite());
-        assert!(Pace::new(f64::NAN, 500, Instant::now()).rate() >= SLOWEST);
+    }
+
+    #[test]
+    fn a_first_guess_is_at_least_a_request_a_second() {
+        for (rate, max_batch_size, expected) in
+            [(0.0, 500, 500.0), (900.0, 500, 900.0), (0.0, 1, 20.0), (f64::NAN, 1, 20.0)]
+        {
+            let pace = Pace::new(rate, max_batch_size, Instant::now());
+            assert!((pace.rate() - expected).abs() < 1e-9, "{rate} {max_batch_size}");
+        }
     }
 }

@@ -120,6 +120,23 @@ impl Bench {
         self.engine.handle_outcome(id, outcome, self.now);
     }
 
+    /// Delivers all that is not in flight, as its time comes; gives it in the order in which it
+    /// was sent.
+    fn drain(&mut self) -> Vec<u64> {
+        self.engine.start_flush();
+        let mut sent = Vec::new();
+        while self.engine.buffer.load().entries > 0 {
+            while let Some(id) = self.poll() {
+                sent.extend(self.numbers(id));
+                self.answer(id, Outcome::Delivered);
+            }
+            if self.engine.buffer.load().entries > 0 {
+                self.advance_to_timeout();
+            }
+        }
+        sent
+    }
+
     fn unsent(&self) -> Vec<u64> {
         self.engine.unsent().into_iter().map(|item| item.number).collect()
     }
