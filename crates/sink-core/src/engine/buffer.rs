@@ -353,7 +353,7 @@ impl<E> Buffer<E> {
         if self.is_half_next()
             && let Some((_, mut half)) = self.halves.pop_first()
         {
-            let bytes = self.cut_from(&mut half, max_entries, max_bytes, batch);
+            let bytes = self.cut_from(&mut half, max_entries, batch);
             if let Some(first) = half.front() {
                 self.halves.insert(first.sequence, half);
             }
@@ -382,17 +382,16 @@ impl<E> Buffer<E> {
         Cut { bytes, alone: false }
     }
 
+    /// The bytes fit: they did in the request that was halved.
     fn cut_from(
         &mut self,
         entries: &mut VecDeque<Queued<E>>,
         max_entries: usize,
-        max_bytes: usize,
         batch: &mut Vec<Queued<E>>,
     ) -> usize {
         let mut bytes = 0;
         while let Some(size) = entries.front().map(|queued| queued.size)
             && batch.len() < max_entries
-            && (bytes + size <= max_bytes || batch.is_empty())
             && let Some(queued) = entries.pop_front()
         {
             self.sendable.remove(size);

@@ -146,6 +146,15 @@ impl<E> Requests<E> {
         }
     }
 
+    /// The requests in flight.
+    #[cfg(test)]
+    pub(super) fn ids(&self) -> impl Iterator<Item = RequestId> {
+        let in_flight = |(slot, of): (usize, &Slot<E>)| {
+            of.request.as_ref().map(|_| RequestId { slot, generation: of.generation })
+        };
+        self.slots.iter().enumerate().filter_map(in_flight)
+    }
+
     /// All entries in flight, in no order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Queued<E>> {
         self.slots.iter().filter_map(|slot| slot.request.as_ref()).flat_map(|r| &r.batch)

@@ -1,6 +1,7 @@
 //! Tests of the engine: random histories, and behaviours told one by one.
 #![allow(clippy::disallowed_methods)] // a test starts its own clock
 
+mod accounting;
 mod behaviour;
 mod history;
 mod lanes;
