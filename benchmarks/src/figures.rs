@@ -18,6 +18,8 @@ pub struct Figures {
     pub steady_large_burst: Steady,
     /// Its bucket holds two requests, 1,000 records.
     pub steady_small_burst: Steady,
+    /// It refuses a tenth by chance.
+    pub ill: Steady,
     /// At a destination that changes.
     pub change: Change,
     /// Jain's index of four sinks.
@@ -35,9 +37,10 @@ impl Figures {
     pub fn of(limiter: Limiter, seed: u64) -> Result<Self> {
         Ok(Self {
             limiter,
-            steady: scenarios::steady(&limiter, BURST, seed)?,
-            steady_large_burst: scenarios::steady(&limiter, 50_000.0, seed)?,
-            steady_small_burst: scenarios::steady(&limiter, 1000.0, seed)?,
+            steady: scenarios::steady(&limiter, BURST, 0.0, seed)?,
+            steady_large_burst: scenarios::steady(&limiter, 50_000.0, 0.0, seed)?,
+            steady_small_burst: scenarios::steady(&limiter, 1000.0, 0.0, seed)?,
+            ill: scenarios::steady(&limiter, BURST, 0.1, seed)?,
             change: scenarios::change(&limiter, seed)?,
             fairness: scenarios::fairness(&limiter, seed)?,
             lanes: scenarios::lanes(&limiter, seed)?,
@@ -125,6 +128,18 @@ pub const FIGURES: &[Figure] = &[
         unit: Unit::Percent,
         target: None,
         of: |figures| Some(figures.steady_small_burst.wasted),
+    },
+    Figure {
+        heading: ["10 % ill", "goodput"],
+        unit: Unit::Percent,
+        target: Some(Target::AtLeast(targets::GOODPUT)),
+        of: |figures| Some(figures.ill.goodput),
+    },
+    Figure {
+        heading: ["", "wasted"],
+        unit: Unit::Percent,
+        target: None,
+        of: |figures| Some(figures.ill.wasted),
     },
     Figure {
         heading: ["start", "wasted"],

@@ -21,6 +21,8 @@ use crate::{
 pub struct World {
     /// A bucket for each lane; lane 0 is the one of destinations that have only one.
     pub buckets: Vec<(u8, TokenBucket)>,
+    /// The share that is refused by chance, whatever the rate.
+    pub ill: f64,
     /// Milliseconds to the service, and back again.
     pub one_way: RangeInclusive<u64>,
     /// When to stop.
@@ -109,8 +111,8 @@ pub fn run(world: World, start: impl FnOnce(&mut Simulation) -> Result<()>) -> R
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
     runtime.block_on(async {
-        let World { buckets, one_way, length, seed } = world;
-        let service = Arc::new(Service::new(buckets, one_way, seed));
+        let World { buckets, ill, one_way, length, seed } = world;
+        let service = Arc::new(Service::new(buckets, one_way, seed).refusing(ill));
         let producers = JoinSet::new();
         let mut simulation =
             Simulation { service: Arc::clone(&service), seed, sinks: 0, producers };

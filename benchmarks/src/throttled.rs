@@ -36,6 +36,8 @@ pub struct Service {
 
 #[derive(Debug)]
 struct State {
+    /// The share that is refused by chance.
+    ill: f64,
     /// One for each lane.
     buckets: BTreeMap<u8, TokenBucket>,
     recorder: Recorder,
@@ -53,11 +55,19 @@ impl Service {
         seed: u64,
     ) -> Self {
         let state = State {
+            ill: 0.0,
             buckets: buckets.into_iter().collect(),
             recorder: Recorder::default(),
             random: fastrand::Rng::with_seed(seed),
         };
         Self { one_way, start: Instant::now(), state: Mutex::new(state) }
+    }
+
+    /// Refuses this share of the records by chance, whatever the rate.
+    #[must_use]
+    pub fn refusing(self, share: f64) -> Self {
+        self.state().ill = share;
+        self
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -78,12 +88,13 @@ impl Service {
     fn store(&self, sink: usize, lanes: &[u8]) -> Vec<bool> {
         let now = self.start.elapsed();
         let mut state = self.state();
-        let State { buckets, recorder, .. } = &mut *state;
+        let State { ill, buckets, recorder, random } = &mut *state;
         for bucket in buckets.values_mut() {
             bucket.fill(now);
         }
         let store = |lane: &u8| {
-            let stored = buckets.get_mut(lane).is_some_and(TokenBucket::take);
+            let is_ill = *ill > 0.0 && random.f64() < *ill;
+            let stored = !is_ill && buckets.get_mut(lane).is_some_and(TokenBucket::take);
             recorder.note(now, sink, *lane, stored);
             stored
         };

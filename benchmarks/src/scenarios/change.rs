@@ -46,7 +46,7 @@ pub fn change(limiter: &Limiter, seed: u64) -> Result<Change> {
     let capacity =
         Capacity::steady(CAPACITY).then(halved_at, CAPACITY / 2.0).then(doubled_at, CAPACITY);
     let bucket = TokenBucket::new(capacity.clone(), BURST);
-    let world = World { buckets: vec![(0, bucket)], one_way: ONE_WAY, length: end, seed };
+    let world = World { buckets: vec![(0, bucket)], ill: 0.0, one_way: ONE_WAY, length: end, seed };
     let recorder = run(world, |simulation| {
         let sink = simulation.sink(limiter)?;
         simulation.saturate(sink, Duration::ZERO);

@@ -27,7 +27,7 @@ const ONE_WAY: RangeInclusive<u64> = 7..=13;
 /// When a sink fails.
 pub fn fairness(limiter: &Limiter, seed: u64) -> Result<f64> {
     let bucket = TokenBucket::new(Capacity::steady(CAPACITY), BURST);
-    let world = World { buckets: vec![(0, bucket)], one_way: ONE_WAY, length: END, seed };
+    let world = World { buckets: vec![(0, bucket)], ill: 0.0, one_way: ONE_WAY, length: END, seed };
     let recorder = run(world, |simulation| {
         for from in STARTS {
             let sink = simulation.sink(limiter)?;

@@ -53,7 +53,7 @@ pub fn lanes(limiter: &Limiter, seed: u64) -> Result<Lanes> {
         .map(|lane| (lane, TokenBucket::new(steady.clone(), BURST)))
         .chain([(HOT, TokenBucket::new(hot, BURST))])
         .collect();
-    let world = World { buckets, one_way: ONE_WAY, length: END, seed };
+    let world = World { buckets, ill: 0.0, one_way: ONE_WAY, length: END, seed };
     let recorder = run(world, |simulation| {
         let sink = simulation.sink(limiter)?;
         for lane in OTHERS.chain([HOT]) {

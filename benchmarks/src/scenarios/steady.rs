@@ -27,15 +27,16 @@ pub struct Steady {
     pub start: Counts,
 }
 
-/// One sink, always with more to write, to a destination whose bucket holds `burst` records.
+/// One sink, always with more to write, to a destination whose bucket holds `burst` records. It
+/// refuses the share `ill` by chance, whatever the rate.
 ///
 /// # Errors
 ///
 /// When the sink fails.
-pub fn steady(limiter: &Limiter, burst: f64, seed: u64) -> Result<Steady> {
+pub fn steady(limiter: &Limiter, burst: f64, ill: f64, seed: u64) -> Result<Steady> {
     let capacity = Capacity::steady(CAPACITY);
     let bucket = TokenBucket::new(capacity.clone(), burst);
-    let world = World { buckets: vec![(0, bucket)], one_way: ONE_WAY, length: END, seed };
+    let world = World { buckets: vec![(0, bucket)], ill, one_way: ONE_WAY, length: END, seed };
     let recorder = run(world, |simulation| {
         let sink = simulation.sink(limiter)?;
         simulation.saturate(sink, Duration::ZERO);

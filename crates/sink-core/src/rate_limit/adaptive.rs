@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use super::{
     Answer, RateLimiter,
-    pace::{Lesson, Pace, SHORTEST_PERIOD, Taken},
+    pace::{Lesson, Pace},
+    taken::{SHORTEST_PERIOD, Taken},
 };
 
 /// Finds what a destination takes, and keeps to it: the default limiter.

@@ -10,9 +10,11 @@
 
 mod adaptive;
 mod aimd;
+mod background;
 mod congestion_control;
 mod fixed;
 pub(crate) mod pace;
+mod taken;
 mod token_bucket;
 mod unlimited;
 

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use super::{background::Background, taken::Taken};
+
 /// So many entries a second, learned from the share that the destination refuses.
 ///
 /// The rate is judged once a *round*: when as many entries as are sent in one round trip (or one
@@ -16,15 +18,18 @@ use std::time::{Duration, Instant};
 ///   those who share a destination come to equal parts; and only where the pace was what held
 ///   entries back. After rounds without a refusal the steps grow, so that new capacity is found
 ///   within seconds.
-/// - **A first rate is a guess**, made low: until something is refused, it doubles with each answer.
+/// - **A first rate is a guess**, made low: it doubles with each answer, until less of it is taken.
+/// - **What is refused whatever the rate** (a server of ten that is ill) is none of the rate's doing;
+///   see [`Background`].
 #[derive(Debug, Clone)]
 pub(crate) struct Pace {
     /// Entries a second.
     rate: f64,
     /// Entries a second at which a step is [`STEP`] of the rate.
     reference: f64,
-    /// Whether nothing was refused yet at any rate of this pace.
+    /// Whether no rate was found yet that is too much.
     is_searching: bool,
+    background: Background,
     /// Rounds since the last refusal.
     clean_rounds: f64,
     round: Round,
@@ -99,6 +104,7 @@ impl Pace {
             rate,
             reference: max_batch_size as f64 * REQUESTS_A_SECOND,
             is_searching: true,
+            background: Background::default(),
             clean_rounds: 0.0,
             round: Round::new(now),
             taken: Taken::new(now),
@@ -152,7 +158,7 @@ impl Pace {
         if entries == 0.0 {
             return;
         }
-        let answers = if self.is_searching { 1.0 } else { ANSWERS };
+        let answers = if self.is_searching && !self.background.is_tested() { 1.0 } else { ANSWERS };
         let whole = (self.rate * lesson.latency).max(answers * entries);
         let of_late = self.taken.note(delivered, 2.0 * whole / self.rate, now);
         if lesson.sent_at < self.round.since {
@@ -164,10 +170,20 @@ impl Pace {
         if delivered + throttled < whole {
             return;
         }
-        if throttled > 0.0 {
+        let refused = throttled / (delivered + throttled);
+        let verdict = self.background.judge(refused);
+        let excess = self.background.excess(refused, delivered + throttled);
+        if let Some(verdict) = verdict {
+            self.is_searching &= verdict.is_background;
+            self.rate = verdict.rate;
+        } else if let Some(rate) =
+            self.background.test(self.rate, refused, excess, self.is_searching)
+        {
+            self.rate = rate;
+        } else if excess > 0.0 {
             self.clean_rounds = 0.0;
-            self.is_searching = false;
-            let taken = if delivered == 0.0 { 0.5 } else { delivered / (delivered + throttled) };
+            let taken = if delivered == 0.0 { 0.5 } else { 1.0 - excess };
+            let of_late = of_late / self.background.taken();
             self.rate = (self.rate * taken).max(of_late.min(self.rate));
         } else if lesson.was_the_limit && self.is_searching {
             self.rate *= 2.0;
@@ -179,39 +195,6 @@ impl Pace {
         }
         self.rate = self.rate.clamp(SLOWEST, FASTEST);
         self.round = Round::new(now);
-    }
-}
-
-/// What the destination took in the last one to two periods.
-#[derive(Debug, Clone)]
-pub(super) struct Taken {
-    since: Instant,
-    entries: f64,
-    /// Entries and seconds of the period before.
-    before: (f64, f64),
-}
-
-/// A period is no shorter, in seconds: less than this is noise.
-pub(super) const SHORTEST_PERIOD: f64 = 0.05;
-
-impl Taken {
-    pub(super) fn new(now: Instant) -> Self {
-        Self { since: now, entries: 0.0, before: (0.0, 0.0) }
-    }
-
-    /// Counts what was taken now, and gives the entries a second from the period before until now.
-    /// What was taken now is not among them: it was taken at the end of that time, and counting both
-    /// ends would give one answer too many.
-    pub(super) fn note(&mut self, entries: f64, period: f64, now: Instant) -> f64 {
-        let period = period.max(SHORTEST_PERIOD);
-        let seconds = now.saturating_duration_since(self.since).as_secs_f64();
-        let of_late = (self.before.0 + self.entries) / (self.before.1 + seconds).max(period);
-        if seconds >= period {
-            self.before = (self.entries, seconds);
-            (self.since, self.entries) = (now, 0.0);
-        }
-        self.entries += entries;
-        of_late
     }
 }
 
@@ -348,9 +331,52 @@ mod tests {
         bench.was_the_limit = true;
         bench.now += 3_600_000 * MS;
         bench.answer(900, 100);
-        assert!((bench.pace.rate() - 7_200.0).abs() < 1.0, "one answer is a round so far");
+        assert!((bench.pace.rate() - 6_480.0).abs() < 1.0, "one answer is a round so far");
+        bench.round(4000, 0);
+        assert!((bench.pace.rate() - 7_200.0).abs() < 1.0, "it was the rate");
         bench.round(4000, 0);
         assert!(bench.pace.rate() < 7_200.0 * 1.03, "and then small steps");
+    }
+
+    #[test]
+    fn what_is_refused_whatever_the_rate_does_not_end_it() {
+        let mut bench = Bench::new(10_000.0);
+        let mut least = f64::MAX;
+        for _ in 0..200 {
+            let entries = bench.pace.rate() * 0.4;
+            bench.round((entries * 0.9) as usize, (entries * 0.1) as usize);
+            least = bench.pace.rate().min(least);
+        }
+        assert!(least > 3_000.0, "found before more was lost: {least}");
+        assert!(bench.pace.rate() > 50_000.0, "and then it grows: {}", bench.pace.rate());
+
+        // Then the share rises with the rate: this is the rate's doing.
+        let limit = bench.pace.rate() / 2.0;
+        for _ in 0..20 {
+            let entries = bench.pace.rate() * 0.4;
+            let taken = (entries * 0.9).min(limit * 0.4);
+            bench.now += 3_600_000 * MS; // what was taken of late is nothing
+            bench.round(taken as usize, (entries - taken) as usize);
+        }
+        let rate = bench.pace.rate();
+        assert!((limit * 0.8..limit * 1.2).contains(&rate), "{rate} for {limit}");
+    }
+
+    #[test]
+    fn a_search_goes_on_past_what_is_refused_whatever_the_rate() {
+        let mut bench = Bench::new(1_000.0);
+        bench.pace.is_searching = true;
+        for expected in [810.0, 1_000.0, 2_000.0, 4_000.0, 8_000.0] {
+            bench.now += 3_600_000 * MS; // what was taken of late is nothing
+            // A test is a whole round; a search goes on with each answer.
+            if bench.pace.background.is_tested() {
+                bench.round(3600, 400);
+            } else {
+                bench.answer(900, 100);
+            }
+            let rate = bench.pace.rate();
+            assert!((rate - expected).abs() < 1.0, "{rate}, not {expected}");
+        }
     }
 
     #[test]
