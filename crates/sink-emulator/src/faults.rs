@@ -52,6 +52,17 @@ impl Fault {
         }
     }
 
+    /// Makes an answer speak of too few or too many records, if this fault says so.
+    pub(crate) fn tamper<T: Clone>(&self, results: &mut Vec<T>) {
+        match self {
+            Self::AnswerTooShort => {
+                results.pop();
+            }
+            Self::AnswerTooLong => results.extend(results.last().cloned()),
+            _ => {}
+        }
+    }
+
     /// Whether the records are stored all the same.
     pub(crate) fn stores(&self) -> bool {
         match self {
@@ -72,14 +83,15 @@ impl Fault {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RecordError {
-    /// `ProvisionedThroughputExceededException`.
+    /// `ProvisionedThroughputExceededException` of Kinesis, `ServiceUnavailableException` of
+    /// Firehose.
     Throttled,
     /// `InternalFailure`.
     InternalFailure,
 }
 
-/// Sets faults while the endpoint runs. They concern requests that write (PutRecords, PutRecord),
-/// so what arrived can always be read back, but for [`fail_operation`](Self::fail_operation); they
+/// Sets faults while the endpoint runs. They concern requests that write (PutRecords, PutRecord,
+/// PutRecordBatch), so what arrived can always be read back, but for [`fail_operation`](Self::fail_operation); they
 /// add up.
 #[derive(Debug)]
 pub struct Faults {
@@ -200,7 +212,7 @@ impl Faults {
         fault
     }
 
-    /// What the next record for this shard meets.
+    /// What the next record for this shard meets; a service without shards names none.
     pub(crate) fn of_record(&self, stream: &str, shard_id: &str) -> Option<RecordError> {
         let mut plan = lock(&self.plan);
         let error = if plan.throttled_until.is_some_and(|until| Instant::now() < until)

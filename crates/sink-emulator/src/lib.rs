@@ -2,7 +2,10 @@
 
 mod api;
 mod codec;
+mod counts;
+mod dispatch;
 mod faults;
+pub mod firehose;
 pub mod kinesis;
 mod random;
 mod server;
@@ -11,6 +14,7 @@ mod token_bucket;
 
 pub use self::{
     faults::{Fault, Faults, RecordError},
+    firehose::Firehose,
     kinesis::Kinesis,
     server::{Emulator, EmulatorBuilder},
 };
