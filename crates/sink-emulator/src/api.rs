@@ -4,10 +4,13 @@ use std::sync::Mutex;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::{HeaderMap, Response, StatusCode, header};
+use hyper::{
+    HeaderMap, Response, StatusCode,
+    header::{self, HeaderValue},
+};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{codec::Encoding, server::lock};
+use crate::{cloudwatch::error_shape, codec::Encoding, server::lock};
 
 /// The account that everything belongs to.
 pub(crate) const ACCOUNT: &str = "000000000000";
@@ -44,8 +47,20 @@ impl ApiError {
             code: &'a str,
             message: &'a str,
         }
-        let body = encoding.encode(&Body { code: &self.code, message: &self.message });
-        encoding.response(self.status, body)
+        let code = match encoding {
+            Encoding::RpcV2Cbor => error_shape(&self.code),
+            Encoding::Json | Encoding::Cbor => &self.code,
+        };
+        let body = encoding.encode(&Body { code, message: &self.message });
+        let mut response = encoding.response(self.status, body);
+        if encoding == Encoding::RpcV2Cbor {
+            let fault = if self.status.is_server_error() { "Receiver" } else { "Sender" };
+            // A code that a test made up may be no header; then the body alone has it.
+            if let Ok(error) = HeaderValue::from_str(&format!("{};{fault}", self.code)) {
+                response.headers_mut().insert("x-amzn-query-error", error);
+            }
+        }
+        response
     }
 }
 
@@ -82,10 +97,10 @@ pub(crate) fn response(
     let mut response = Response::new(Full::new(Bytes::from(body)));
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static(content_type));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(
         "x-amzn-requestid",
-        header::HeaderValue::from_static("00000000-0000-0000-0000-000000000000"),
+        HeaderValue::from_static("00000000-0000-0000-0000-000000000000"),
     );
     response
 }

@@ -18,7 +18,7 @@ pub(crate) enum Encoding {
     /// Kinesis' awsCbor1.1, the default of the AWS SDK for Java: blobs are byte strings,
     /// timestamps are milliseconds under tag 1.
     Cbor,
-    /// Smithy's RPC v2 with CBOR: as above, but timestamps are seconds under tag 1.
+    /// Smithy's RPC v2 with CBOR, for CloudWatch: timestamps are seconds under tag 1.
     RpcV2Cbor,
 }
 

@@ -4,10 +4,13 @@ use std::{convert::Infallible, fmt};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
-use hyper::{Request, Response, StatusCode, body::Incoming, header, http::request::Parts};
+use hyper::{
+    HeaderMap, Request, Response, StatusCode, body::Incoming, header, http::request::Parts,
+};
 
 use crate::{
     api::{ApiError, access_key, response, rpc_target, target},
+    cloudwatch::CloudWatch,
     codec::Encoding,
     counts::Requests,
     faults::{Fault, Faults},
@@ -24,6 +27,7 @@ pub(crate) const MAX_BODY_BYTES: usize = 32 << 20;
 pub(crate) struct Shared {
     pub(crate) kinesis: Kinesis,
     pub(crate) firehose: Firehose,
+    pub(crate) cloudwatch: CloudWatch,
     pub(crate) faults: Faults,
     /// Access keys that are known; all are, if there is none.
     pub(crate) access_keys: Vec<String>,
@@ -45,7 +49,16 @@ impl std::error::Error for Cut {}
 enum Service<'a> {
     Kinesis(&'a Kinesis),
     Firehose(&'a Firehose),
+    CloudWatch(&'a CloudWatch),
     Unknown(&'a str),
+}
+
+/// An operation that is to be carried out.
+struct Asked<'a> {
+    operation: &'a str,
+    encoding: Encoding,
+    headers: &'a HeaderMap,
+    body: &'a [u8],
 }
 
 impl Service<'_> {
@@ -53,6 +66,7 @@ impl Service<'_> {
         match self {
             Self::Kinesis(kinesis) => Some(&kinesis.requests),
             Self::Firehose(firehose) => Some(&firehose.requests),
+            Self::CloudWatch(cloudwatch) => Some(&cloudwatch.requests),
             Self::Unknown(_) => None,
         }
     }
@@ -92,9 +106,11 @@ impl Shared {
         let service = match service {
             Kinesis::TARGET => Service::Kinesis(&self.kinesis),
             Firehose::TARGET => Service::Firehose(&self.firehose),
+            CloudWatch::TARGET => Service::CloudWatch(&self.cloudwatch),
             unknown => Service::Unknown(unknown),
         };
-        let writes = matches!(operation, "PutRecords" | "PutRecord" | "PutRecordBatch");
+        let writes =
+            matches!(operation, "PutRecords" | "PutRecord" | "PutRecordBatch" | "PutMetricData");
         let fault = self.faults.of_request(operation, writes);
         if let Some(requests) = service.requests() {
             requests.count_call(operation);
@@ -106,7 +122,10 @@ impl Shared {
 
         let result = match &fault {
             Some(fault) if !fault.stores() => Ok(Vec::new()),
-            fault => self.carry_out(&service, operation, encoding, &body, fault.as_ref()),
+            fault => {
+                let asked = Asked { operation, encoding, headers: &head.headers, body: &body };
+                self.carry_out(&service, &asked, fault.as_ref())
+            }
         };
         match fault {
             Some(fault) => faulty(fault, encoding, result, reset).await,
@@ -117,17 +136,22 @@ impl Shared {
     fn carry_out(
         &self,
         service: &Service<'_>,
-        operation: &str,
-        encoding: Encoding,
-        body: &[u8],
+        asked: &Asked<'_>,
         fault: Option<&Fault>,
     ) -> Result<Vec<u8>, ApiError> {
+        let Asked { operation, encoding, headers, body } = *asked;
         match service {
             Service::Kinesis(kinesis) => {
                 kinesis.handle(operation, encoding, body, &self.faults, fault)
             }
             Service::Firehose(firehose) => {
                 firehose.handle(operation, encoding, body, &self.faults, fault)
+            }
+            Service::CloudWatch(cloudwatch) => {
+                let packed = headers.get(header::CONTENT_ENCODING).map(|packed| packed.to_str());
+                // What is no text is no encoding that anybody knows.
+                let packed = packed.map(|packed| packed.unwrap_or("?"));
+                cloudwatch.handle(operation, encoding, packed, body, &self.faults)
             }
             Service::Unknown(name) => {
                 Err(ApiError::new("UnknownOperationException", format!("no service {name}")))

@@ -36,9 +36,10 @@ pub enum Fault {
     Silence,
     /// Everything is stored and no answer ever comes; the connection stays open.
     SilenceAfterStoring,
-    /// Everything is stored; the answer speaks of one record fewer than was sent.
+    /// Everything is stored; the answer speaks of one record fewer than was sent, if it speaks of
+    /// any (PutRecords, PutRecordBatch).
     AnswerTooShort,
-    /// Everything is stored; the answer speaks of one record more than was sent.
+    /// Everything is stored; the answer speaks of one record more than was sent, likewise.
     AnswerTooLong,
 }
 
@@ -84,15 +85,15 @@ impl Fault {
 #[non_exhaustive]
 pub enum RecordError {
     /// `ProvisionedThroughputExceededException` of Kinesis, `ServiceUnavailableException` of
-    /// Firehose.
+    /// Firehose, `ThrottlingException` of CloudWatch.
     Throttled,
-    /// `InternalFailure`.
+    /// `InternalFailure`; `InternalServiceError` of CloudWatch.
     InternalFailure,
 }
 
 /// Sets faults while the endpoint runs. They concern requests that write (PutRecords, PutRecord,
-/// PutRecordBatch), so what arrived can always be read back, but for [`fail_operation`](Self::fail_operation); they
-/// add up.
+/// PutRecordBatch, PutMetricData), so what arrived can always be read back, but for
+/// [`fail_operation`](Self::fail_operation); they add up.
 #[derive(Debug)]
 pub struct Faults {
     plan: Mutex<Plan>,
@@ -146,6 +147,7 @@ impl Faults {
     }
 
     /// Each record fails with this probability (0 to 1), the others of its request are stored.
+    /// CloudWatch has no answer for a single datum: there each request fails with it.
     pub fn fail_records(&self, probability: f64, error: RecordError) {
         lock(&self.plan).records.push((probability, error));
     }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod api;
+pub mod cloudwatch;
 mod codec;
 mod counts;
 mod dispatch;
@@ -13,6 +14,7 @@ mod socket;
 mod token_bucket;
 
 pub use self::{
+    cloudwatch::CloudWatch,
     faults::{Fault, Faults, RecordError},
     firehose::Firehose,
     kinesis::Kinesis,

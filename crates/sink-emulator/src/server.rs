@@ -14,6 +14,7 @@ use tokio::{
 };
 
 use crate::{
+    cloudwatch::{CloudWatch, CloudWatchLimits},
     dispatch::Shared,
     faults::Faults,
     firehose::{Firehose, FirehoseLimits},
@@ -44,6 +45,7 @@ pub struct EmulatorBuilder {
     kinesis_limits: KinesisLimits,
     delivery_streams: Vec<String>,
     firehose_limits: FirehoseLimits,
+    cloudwatch_limits: CloudWatchLimits,
     forget_records: bool,
     access_keys: Vec<String>,
     seed: u64,
@@ -72,6 +74,12 @@ impl EmulatorBuilder {
     /// The limits of Firehose. Default: the service's.
     pub fn firehose_limits(mut self, limits: FirehoseLimits) -> Self {
         self.firehose_limits = limits;
+        self
+    }
+
+    /// The limits of CloudWatch. Default: the service's.
+    pub fn cloudwatch_limits(mut self, limits: CloudWatchLimits) -> Self {
+        self.cloudwatch_limits = limits;
         self
     }
 
@@ -119,6 +127,7 @@ impl EmulatorBuilder {
         let shared = Shared {
             kinesis,
             firehose,
+            cloudwatch: CloudWatch::new(self.cloudwatch_limits, self.forget_records),
             faults: Faults::new(self.seed),
             access_keys: self.access_keys,
         };
@@ -151,6 +160,11 @@ impl Emulator {
     /// The Firehose delivery streams, and what arrived there.
     pub fn firehose(&self) -> &Firehose {
         &self.shared.firehose
+    }
+
+    /// The CloudWatch metrics that arrived.
+    pub fn cloudwatch(&self) -> &CloudWatch {
+        &self.shared.cloudwatch
     }
 
     /// Faults, to be set while it runs.
