@@ -5,8 +5,7 @@ use aws_sdk_kinesis::{
     operation::put_records::{PutRecordsError, PutRecordsOutput},
     types::PutRecordsResultEntry,
 };
-use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use sink_aws::{Classifier, codes::Class};
+use sink_aws::{Classifier, codes::Class, not_stored};
 use sink_core::Outcome;
 
 const INVALID: Class = Class::Fatal(
@@ -89,7 +88,7 @@ pub const CODES: &[(&str, Class)] = &[
 /// stored when it has a sequence number and no error code.
 pub(crate) fn outcome(
     classifier: &Classifier,
-    answer: Result<PutRecordsOutput, SdkError<PutRecordsError, HttpResponse>>,
+    answer: Result<PutRecordsOutput, SdkError<PutRecordsError>>,
     sent: usize,
 ) -> Outcome {
     match answer {
@@ -100,14 +99,7 @@ pub(crate) fn outcome(
 
 /// Code and message of a record that is not stored.
 fn failure(record: &PutRecordsResultEntry) -> Option<(&str, &str)> {
-    let said = |text: Option<&'_ str>| text.is_some_and(|text| !text.is_empty());
-    if said(record.error_code()) {
-        Some((record.error_code()?, record.error_message().unwrap_or_default()))
-    } else if said(record.sequence_number()) {
-        None
-    } else {
-        Some(("NoSequenceNumber", "the answer has neither a sequence number nor an error code"))
-    }
+    not_stored(record.sequence_number(), record.error_code(), record.error_message())
 }
 
 #[cfg(test)]
@@ -117,7 +109,7 @@ mod tests {
     use aws_sdk_kinesis::types::error::{
         AccessDeniedException, KmsDisabledException, ProvisionedThroughputExceededException,
     };
-    use aws_smithy_runtime_api::http::StatusCode;
+    use aws_smithy_runtime_api::{client::orchestrator::HttpResponse, http::StatusCode};
     use aws_smithy_types::{body::SdkBody, error::ErrorMetadata};
     use sink_core::{Cause, ErrorKind, Verdict};
 
