@@ -228,6 +228,9 @@ pub(super) fn trouble_did_not_show(asked: &'static str, log: &Log) -> Stop {
 
 /// The first few, for a message.
 pub(super) fn some<T: std::fmt::Display>(numbers: &[T]) -> String {
+    if numbers.is_empty() {
+        return "none".to_owned();
+    }
     let first: Vec<_> = numbers.iter().take(8).map(ToString::to_string).collect();
     let more = if numbers.len() > first.len() { " …" } else { "" };
     format!("number {}{more}", first.join(", "))

@@ -50,6 +50,8 @@ pub(crate) enum Wrong {
     BuildsFromWhatIsPending,
     LosesBytesInSnapshots,
     PanicsAtShortSnapshots,
+    /// Not the connector's: the service never shows what it has.
+    NeverArrives,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,18 +76,29 @@ impl SnapshotEntry for Item {
             Wrong::LosesBytesInSnapshots => 6.min(self.payload.len()),
             _ => self.payload.len(),
         };
-        bytes.push(u8::from(self.wrong == Wrong::PanicsAtShortSnapshots));
+        bytes.push(match self.wrong {
+            Wrong::PanicsAtShortSnapshots => 1,
+            Wrong::ForgetsTheKeyInTheSize => 2,
+            Wrong::CountsAByteTooMuch => 3,
+            _ => 0,
+        });
         bytes.extend_from_slice(&(length as u16).to_le_bytes());
         bytes.extend_from_slice(&self.payload[..length]);
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, String> {
-        let [is_careless, low, high, payload @ ..] = bytes else { return Err("short".to_owned()) };
+        let [mark, low, high, payload @ ..] = bytes else { return Err("short".to_owned()) };
         let length = usize::from(u16::from_le_bytes([*low, *high]));
-        if *is_careless == 0 && payload.len() != length {
+        let wrong = match mark {
+            1 => Wrong::PanicsAtShortSnapshots,
+            2 => Wrong::ForgetsTheKeyInTheSize,
+            3 => Wrong::CountsAByteTooMuch,
+            _ => Wrong::Nothing,
+        };
+        if wrong != Wrong::PanicsAtShortSnapshots && payload.len() != length {
             return Err(format!("{length} bytes are promised, {} are there", payload.len()));
         }
-        Ok(Self { payload: payload[..length].to_vec(), wrong: Wrong::Nothing })
+        Ok(Self { payload: payload[..length].to_vec(), wrong })
     }
 }
 
@@ -265,10 +278,10 @@ impl<const OFF: usize> Destination for Connector<OFF> {
         let mut request: Vec<_> = batch.iter().map(|item| item.payload.clone()).collect();
         match self.wrong {
             Wrong::Reverses => request.reverse(),
-            Wrong::BuildsFromWhatIsPending => {
-                if std::mem::replace(&mut *self.is_pending.lock().unwrap(), true) {
-                    request[0] = request[1].clone();
-                }
+            Wrong::BuildsFromWhatIsPending
+                if std::mem::replace(&mut *self.is_pending.lock().unwrap(), true) =>
+            {
+                request[0] = request[1].clone();
             }
             _ => {}
         }
@@ -368,6 +381,9 @@ impl<const OFF: usize> Service for Memory<OFF> {
     }
 
     async fn arrived(&self) -> Arrived {
+        if self.wrong == Wrong::NeverArrives {
+            std::future::pending::<()>().await;
+        }
         let payloads = &self.store.lock().unwrap().payloads;
         let metered: usize = payloads.iter().map(|payload| payload.len() + KEY_BYTES).sum();
         Arrived::in_order(payloads.iter().map(|payload| number(payload))).metered(metered as u64)
