@@ -49,11 +49,12 @@ impl fmt::Display for Broken {
 }
 
 impl Finding {
-    /// What was seen, when the rule holds or was not tried.
+    /// Fails when the rule is broken. A check that was not tried passes: see
+    /// [`Report::assert_conforms`].
     ///
     /// # Panics
     ///
-    /// When it is broken: with the rule, what was seen, and what to look at.
+    /// Then, with the rule, what was seen, and what to look at.
     #[track_caller]
     pub fn assert_not_broken(self) {
         assert!(!matches!(self, Self::Broken(_)), "{self}");

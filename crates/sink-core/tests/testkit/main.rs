@@ -4,13 +4,14 @@
 
 #![allow(clippy::unwrap_used)] // clippy takes helpers of tests for no tests
 
+mod item;
 mod memory;
 
 use std::collections::BTreeSet;
 
 use sink_core::testkit::{self, Finding, Report};
 
-use self::memory::{Memory, Wrong};
+use self::{item::Wrong, memory::Memory};
 
 async fn run<const OFF: usize>(wrong: Wrong, is_whole: bool) -> Report {
     testkit::all_with_snapshots(|| async move { Memory::<OFF>::new(wrong, is_whole) }).await

@@ -7,106 +7,15 @@ use std::{
 };
 
 use sink_core::{
-    Batch, Cause, Destination, Entry, Error, ErrorKind, Lane, Limits, Ordering, Outcome, Reason,
-    SnapshotEntry, Verdict,
+    Batch, Cause, Destination, Error, ErrorKind, Lane, Limits, Ordering, Outcome, Reason, Verdict,
     testkit::{Arrived, Cannot, Service, Trouble},
 };
+
+use crate::item::{Item, KEY_BYTES, Wrong, number};
 
 /// What the service takes.
 const SERVICE: Limits =
     Limits { max_batch_size: 20, max_batch_size_in_bytes: 2000, max_record_size_in_bytes: 300 };
-
-/// The service counts so many bytes for an entry's key.
-const KEY_BYTES: usize = 4;
-
-/// What a connector does wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Wrong {
-    Nothing,
-    TrustsTheFailedCount,
-    RetriesAllOfAPartialFailure,
-    MixesUpPositions,
-    ForgetsTheKeyInTheSize,
-    CountsAByteTooMuch,
-    TakesFatalForDelivered,
-    TakesFatalForUnavailable,
-    TakesFatalForRejected,
-    TakesThrottledForUnavailable,
-    TakesThrottledEntriesForUnavailable,
-    TakesUnavailableForDelivered,
-    TakesUnavailableForFatal,
-    TakesRefusalOfSizeForDelivered,
-    TakesBadForDelivered,
-    TakesBadForUnavailable,
-    RejectsTheWholeRequestForABadEntry,
-    TakesDeliveredForUnavailable,
-    FillsUpShortAnswers,
-    CutsLongAnswers,
-    RetriesByItself,
-    SendsTwice,
-    TakesSilenceForDelivered,
-    Reverses,
-    ChangesLanes,
-    BuildsFromWhatIsPending,
-    LosesBytesInSnapshots,
-    PanicsAtShortSnapshots,
-    /// Not the connector's: the service never shows what it has.
-    NeverArrives,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Item {
-    payload: Vec<u8>,
-    wrong: Wrong,
-}
-
-impl Entry for Item {
-    fn size_bytes(&self) -> usize {
-        match self.wrong {
-            Wrong::ForgetsTheKeyInTheSize => self.payload.len(),
-            Wrong::CountsAByteTooMuch => self.payload.len() + KEY_BYTES + 1,
-            _ => self.payload.len() + KEY_BYTES,
-        }
-    }
-}
-
-impl SnapshotEntry for Item {
-    fn encode(&self, bytes: &mut Vec<u8>) {
-        let length = match self.wrong {
-            Wrong::LosesBytesInSnapshots => 6.min(self.payload.len()),
-            _ => self.payload.len(),
-        };
-        bytes.push(match self.wrong {
-            Wrong::PanicsAtShortSnapshots => 1,
-            Wrong::ForgetsTheKeyInTheSize => 2,
-            Wrong::CountsAByteTooMuch => 3,
-            _ => 0,
-        });
-        bytes.extend_from_slice(&(length as u16).to_le_bytes());
-        bytes.extend_from_slice(&self.payload[..length]);
-    }
-
-    fn decode(bytes: &[u8]) -> Result<Self, String> {
-        let [mark, low, high, payload @ ..] = bytes else { return Err("short".to_owned()) };
-        let length = usize::from(u16::from_le_bytes([*low, *high]));
-        let wrong = match mark {
-            1 => Wrong::PanicsAtShortSnapshots,
-            2 => Wrong::ForgetsTheKeyInTheSize,
-            3 => Wrong::CountsAByteTooMuch,
-            _ => Wrong::Nothing,
-        };
-        if wrong != Wrong::PanicsAtShortSnapshots && payload.len() != length {
-            return Err(format!("{length} bytes are promised, {} are there", payload.len()));
-        }
-        Ok(Self { payload: payload[..length].to_vec(), wrong })
-    }
-}
-
-/// Five digits, after a mark where the entry is bad.
-fn number(payload: &[u8]) -> u64 {
-    let digits = payload.strip_prefix(b"!").unwrap_or(payload);
-    std::str::from_utf8(&digits[..5]).unwrap().parse().unwrap()
-}
 
 /// An error code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
