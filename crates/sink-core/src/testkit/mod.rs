@@ -7,7 +7,7 @@
 //!
 //! Switch on the feature `testkit` in `[dev-dependencies]`, implement [`Service`] for an emulator or
 //! a real service, and run [`all`], or [`all_with_snapshots`] where entries are
-//! [`SnapshotEntry`](crate::SnapshotEntry):
+//! [`SnapshotEntry`]:
 //!
 //! ```
 //! # use std::{convert::Infallible, sync::{Arc, Mutex}};
