@@ -41,6 +41,9 @@ pub async fn order<S: Service>(service: &S) -> Finding {
         }
         run::close::<S>(&sink, &log).await?;
         let arrived = run::arrived_once(service, &log, all).await?;
+        if fails.is_ok() && log.calls().iter().all(|call| call.said == Said::Delivered) {
+            return Err(run::trouble_did_not_show("a request was to fail as a whole", &log));
+        }
         in_order(&arrived.numbers, &lane_of, "`ordering` is `per_lane`")?;
         Ok(match fails {
             Ok(()) => "kept, after a failure too".to_owned(),

@@ -53,7 +53,7 @@ const PER_ENTRY: &[Case] = &[
     (Wrong::TakesThrottledForUnavailable, &["throttling"], "told of 0 throttled entries"),
     (Wrong::TakesUnavailableForDelivered, &["unavailable", "order"], "10 of 30 never arrived"),
     (Wrong::TakesUnavailableForFatal, &["unavailable", "order"], "stops only for what no retry"),
-    (Wrong::RetriesByItself, &["unavailable"], "a client that retries by itself"),
+    (Wrong::RetriesByItself, &["unavailable", "order"], "a client that retries by itself"),
     (Wrong::TakesFatalForDelivered, &["fatal_errors"], "10 sent: delivered; 10 sent: delivered"),
     (Wrong::TakesFatalForUnavailable, &["fatal_errors"], "10 sent: all unavailable"),
     (Wrong::TakesFatalForRejected, &["fatal_errors"], "10 sent: all rejected"),
