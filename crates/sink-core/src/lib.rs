@@ -87,6 +87,7 @@
 //! - `dead-letter-file` (default): `FileDeadLetters`.
 //! - `tower`: a `tower::Service` sends a destination's requests (`ServiceDestination`), so that
 //!   timeouts, limits or tracing can be layered around any connector's client.
+//! - `testkit`: the conformance suite, which any connector's tests can run.
 
 // The documentation names the handle, which is not there without it.
 #![cfg_attr(not(feature = "tokio"), allow(rustdoc::broken_intra_doc_links))]
@@ -122,6 +123,8 @@ mod settings;
 mod sink;
 #[cfg(feature = "tokio")]
 mod snapshot;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 
 #[cfg(feature = "dead-letter-file")]
 pub use self::dead_letter::{

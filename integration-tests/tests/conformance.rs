@@ -1,0 +1,123 @@
+//! What every connector must do, against LocalStack, as far as that can be seen there.
+//!
+//! LocalStack has no limits and no throttling of its own that could be relied on, and does not say
+//! what it meters; the project's fault hook fails calls and entries, and answers late, but never
+//! with an answer of the wrong length. `sink-kinesis/tests/conformance.rs` tries the rest against
+//! the emulator.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::{sync::Mutex, time::Duration};
+
+use integration_tests::{Fault, Faults, LocalStack, Stream};
+use sink_core::{
+    Destination as _, Limits, Ordering,
+    testkit::{self, Arrived, Cannot, Limit, Service, Trouble},
+};
+use sink_kinesis::{KinesisDestination, KinesisEntry};
+
+struct Kinesis {
+    localstack: LocalStack,
+    stream: Stream,
+    faults: Mutex<Option<Faults>>,
+}
+
+impl Kinesis {
+    /// One shard, so that the order is known.
+    async fn start() -> Self {
+        let localstack = LocalStack::from_env();
+        let stream = localstack.stream("conformance", 1).await;
+        Self { localstack, stream, faults: Mutex::default() }
+    }
+}
+
+impl Service for Kinesis {
+    type Destination = KinesisDestination;
+
+    fn destination(&self, ordering: Ordering) -> KinesisDestination {
+        let stream = self.stream.name().parse().unwrap();
+        KinesisDestination::new(stream, self.stream.client()).ordering(ordering)
+    }
+
+    fn entry(&self, number: u64, size_bytes: usize) -> Result<KinesisEntry, Cannot> {
+        let key = format!("key {}", number % 4);
+        let mut data = format!("{number:05}").into_bytes();
+        data.resize(size_bytes - key.len(), b'x');
+        KinesisEntry::new(key, data).map_err(|error| Cannot::new(error.to_string()))
+    }
+
+    fn number(entry: &KinesisEntry) -> u64 {
+        number(entry.data())
+    }
+
+    fn smallest_size(&self) -> usize {
+        "key 0".len() + "00000".len()
+    }
+
+    async fn arrived(&self) -> Arrived {
+        let records = self.stream.read_all().await;
+        Arrived::in_order(records.iter().map(|record| number(&record.data)))
+    }
+
+    async fn cause(&self, trouble: Trouble) -> Result<(), Cannot> {
+        let throttled = "ProvisionedThroughputExceededException";
+        let fault = match trouble {
+            Trouble::ThrottleSome => Fault::every_nth_entry(2, throttled),
+            Trouble::FailSome => Fault::every_nth_entry(2, "InternalFailure"),
+            Trouble::Throttle => Fault::call(400, throttled),
+            Trouble::Unavailable => Fault::call(500, "InternalFailure"),
+            Trouble::Silence => Fault::delay(6_000),
+            Trouble::Fatal => Fault::call(400, "AccessDeniedException"),
+            _ => return Err(Cannot::new("the fault hook leaves each answer its length")),
+        };
+        self.calm().await;
+        let faults = self.localstack.inject(&self.stream, [fault.times(1)]);
+        *self.faults.lock().unwrap() = Some(faults);
+        Ok(())
+    }
+
+    async fn calm(&self) {
+        drop(self.faults.lock().unwrap().take());
+    }
+
+    fn bad_entry(&self, _: u64) -> Result<KinesisEntry, Cannot> {
+        Err(Cannot::new("PutRecords refuses no single record for good"))
+    }
+
+    /// What a new stream takes.
+    fn limits(&self) -> Limits {
+        KinesisDestination::DEFAULTS
+    }
+
+    fn enforces(&self, _: Limit) -> Result<(), Cannot> {
+        Err(Cannot::new("LocalStack's limits are its own, and are not Kinesis' documented ones"))
+    }
+
+    /// Longer than a busy machine takes for ten records, shorter than the fault's delay.
+    fn request_timeout(&self) -> Duration {
+        Duration::from_secs(3)
+    }
+
+    fn patience(&self) -> Duration {
+        Duration::from_secs(120)
+    }
+}
+
+fn number(data: &[u8]) -> u64 {
+    std::str::from_utf8(&data[..5]).unwrap().parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kinesis_conforms() {
+    let report = testkit::all_with_snapshots(Kinesis::start).await;
+    println!("{report}");
+    report.assert_conforms(&[
+        "size_accounting",
+        "beyond_batch_size",
+        "beyond_batch_bytes",
+        "beyond_record_size",
+        "short_answers",
+        "long_answers",
+        "bad_entry",
+    ]);
+}
