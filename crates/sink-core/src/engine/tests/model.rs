@@ -160,7 +160,7 @@ impl Model {
         }
         self.budget.take(of, size);
         let number = self.bench.engine.last_sequence + 1;
-        let (item, now) = (Item { number, size }, self.bench.now);
+        let (item, now) = (Item::new(number, size), self.bench.now);
         let sequence = if tracked {
             self.bench.engine.push_tracked(item, size, of, now)
         } else {
