@@ -5,6 +5,7 @@ mod accounting;
 mod behaviour;
 mod history;
 mod lanes;
+mod merged;
 mod merging;
 mod model;
 mod properties;
