@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use aws_config::Region;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::{
     orchestrator::HttpResponse,
@@ -83,6 +84,12 @@ impl Classifier {
     pub fn with_context(mut self, key: &'static str, value: impl Into<String>) -> Self {
         self.context.push((key, value.into()));
         self
+    }
+
+    /// Adds the region of the client that the destination writes with.
+    #[must_use]
+    pub fn with_region(self, region: Option<&Region>) -> Self {
+        self.with_context("region", region.map_or("none", AsRef::as_ref))
     }
 
     /// How long [`Class::Expired`], and credentials that cannot be fetched for the moment, are
@@ -323,6 +330,21 @@ impl Classifier {
     fn fatal(&self, advice: &str, reason: &Reason) -> Error {
         let error = Error::new(ErrorKind::Fatal, self.operation, format!("{advice} [{reason}]"));
         self.context.iter().fold(error, |error, (key, value)| error.with_context(key, value))
+    }
+}
+
+/// Code and message of an entry that is not stored, for [`Classifier::answered`]; `None` of one that
+/// is: it has an id, and no error code. Some emulators write an empty code on success.
+pub fn not_stored<'a>(
+    id: Option<&str>,
+    code: Option<&'a str>,
+    message: Option<&'a str>,
+) -> Option<(&'a str, &'a str)> {
+    let is_stored = id.is_some_and(|id| !id.is_empty());
+    match code.filter(|code| !code.is_empty()) {
+        Some(code) => Some((code, message.unwrap_or_default())),
+        None if is_stored => None,
+        None => Some(("NeitherIdNorCode", "the answer has neither an id nor an error code")),
     }
 }
 

@@ -34,6 +34,20 @@ const SUBSCRIPTION: Class = Class::Fatal(
     "the AWS account is not signed up for the service, or is suspended: open the service's console \
      with this account",
 );
+const KEY_DENIED: Class = Class::Fatal(
+    "the credentials may not use the destination's KMS key: allow the IAM action \
+     kms:GenerateDataKey on it, in their policy and in the key's",
+);
+const KEY_DISABLED: Class =
+    Class::Fatal("the destination's KMS key is disabled: enable it, or choose another");
+const KEY_STATE: Class = Class::Fatal(
+    "the destination's KMS key cannot be used in its state (pending deletion or import, or \
+     unavailable): restore it, or choose another",
+);
+const KEY_MISSING: Class =
+    Class::Fatal("the destination's KMS key does not exist, or not in this region: choose another");
+const KEY_SUBSCRIPTION: Class =
+    Class::Fatal("the AWS account is not signed up for KMS: sign it up, or use no KMS key");
 const NOT_UNDERSTOOD: Class = Class::Fatal(
     "the service did not understand the request: check that `endpoint_url` is this service's",
 );
@@ -42,12 +56,13 @@ const INVALID: Class =
 
 /// Codes that any AWS service may answer with.
 ///
-/// From "Common Errors" in the services' API references, which are the same for all, and from the
-/// retry tables of the AWS SDKs. A service's own table is asked first.
+/// From "Common Errors" in the services' API references, which are the same for all, from the retry
+/// tables of the AWS SDKs, and, for KMS keys, from the API reference of Kinesis' `PutRecords`. A service's own table is asked first.
 pub const COMMON: &[(&str, Class)] = &[
     // The service asks for less.
     ("BandwidthLimitExceeded", Class::Throttled),
     ("EC2ThrottledException", Class::Throttled),
+    ("KMSThrottlingException", Class::Throttled),
     ("LimitExceededException", Class::Throttled),
     ("PriorRequestNotComplete", Class::Throttled),
     ("ProvisionedThroughputExceededException", Class::Throttled),
@@ -96,6 +111,14 @@ pub const COMMON: &[(&str, Class)] = &[
     ("UnauthorizedOperation", DENIED),
     ("OptInRequired", SUBSCRIPTION),
     ("SubscriptionRequiredException", SUBSCRIPTION),
+    // The key that the destination encrypts with. Somebody may enable it again, but nothing else
+    // helps: the sink keeps what it has, and retrying in silence would only hide it until the buffer
+    // is full.
+    ("KMSAccessDeniedException", KEY_DENIED),
+    ("KMSDisabledException", KEY_DISABLED),
+    ("KMSInvalidStateException", KEY_STATE),
+    ("KMSNotFoundException", KEY_MISSING),
+    ("KMSOptInRequired", KEY_SUBSCRIPTION),
     // The endpoint is another service's, or speaks another protocol.
     ("InvalidAction", NOT_UNDERSTOOD),
     ("InvalidQueryParameter", NOT_UNDERSTOOD),
@@ -119,6 +142,30 @@ pub(crate) fn look_up(table: &[(&str, Class)], code: &str) -> Option<Class> {
     table.iter().find(|(listed, _)| *listed == code).map(|(_, class)| *class)
 }
 
+/// The table of a connector's README: what the sink does on each code of its own table, and of
+/// [`COMMON`]. Codes with the same meaning share a line; the service's own stand first.
+pub fn readme_table(own: &[(&str, Class)]) -> String {
+    let common = COMMON.iter().filter(|(code, _)| look_up(own, code).is_none());
+    let mut lines: Vec<(Class, String)> = Vec::new();
+    for (code, class) in own.iter().chain(common) {
+        match lines.iter_mut().find(|(listed, _)| listed == class) {
+            Some((_, codes)) => codes.push_str(&format!(", `{code}`")),
+            None => lines.push((*class, format!("`{code}`"))),
+        }
+    }
+    let mut table = "| error code | the sink |\n|---|---|\n".to_owned();
+    for (class, codes) in lines {
+        let what = match class {
+            Class::Throttled => "sends again what was refused, and less at a time",
+            Class::Unavailable => "sends again",
+            Class::Expired => "sends again for 30 s, then stops",
+            Class::Fatal(advice) => &format!("stops: {advice}"),
+        };
+        table.push_str(&format!("| {codes} | {what} |\n"));
+    }
+    table
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
@@ -130,6 +177,22 @@ mod tests {
         let mut seen = HashSet::new();
         for (code, _) in COMMON {
             assert!(seen.insert(code), "{code} is listed twice");
+        }
+    }
+
+    #[test]
+    fn a_readmes_table_has_each_code_once_and_the_services_own_first() {
+        let own = [("SlowDown", Class::Fatal("go away")), ("Mine", Class::Unavailable)];
+        let table = readme_table(&own);
+        let lines: Vec<_> = table.lines().collect();
+        assert_eq!(
+            lines[..3],
+            ["| error code | the sink |", "|---|---|", "| `SlowDown` | stops: go away |",]
+        );
+        assert!(lines[3].starts_with("| `Mine`, `InternalError`, "), "{}", lines[3]);
+        assert!(lines[3].ends_with(" | sends again |"), "{}", lines[3]);
+        for (code, _) in COMMON {
+            assert_eq!(table.matches(&format!("`{code}`")).count(), 1, "{code}");
         }
     }
 

@@ -4,6 +4,11 @@
 //!   SDK's configuration from it and from the environment, with the SDK's own retries off.
 //! - [`Classifier`] says what a failed call means: try again, ask for less, or stop and tell the
 //!   user what to do. Its tables are [`codes::COMMON`] and the one that the service's crate brings.
+//! - [`Setup`] is what `build` and `builder` of every connector do: all that is wrong with a
+//!   configuration, at once. [`Resource`] is what a name or an ARN stands for, and
+//!   [`without_retries!`] makes a user's client fit for a sink.
+//! - [`Serializer`] and [`parts`] are what converters and `SnapshotEntry`s are written with.
+//! - [`Refreshed`] keeps what a connector knows of its service up to date, beside the writing.
 //!
 //! # Who retries
 //!
@@ -20,9 +25,22 @@
 mod classify;
 mod client;
 pub mod codes;
+pub mod parts;
 mod patience;
+mod refreshed;
+mod resource;
+mod serializer;
+mod setup;
 mod text;
 
-pub use classify::Classifier;
+#[doc(hidden)] // for `without_retries!`
+pub use aws_config::retry::RetryConfig;
+#[doc(hidden)]
+pub use aws_smithy_runtime_api::client::stalled_stream_protection::StalledStreamProtectionConfig;
+pub use classify::{Classifier, not_stored};
 pub use client::{AssumeRole, AwsConfig};
+pub use refreshed::{Refreshed, Source, Trouble};
+pub use resource::{Resource, ResourceKind, Target};
+pub use serializer::{BoxError, Serializer};
+pub use setup::Setup;
 pub use text::describe;

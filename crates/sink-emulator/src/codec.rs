@@ -1,9 +1,14 @@
-//! JSON and Kinesis' CBOR. The same types are read and written in both; only blobs and timestamps
+//! JSON and CBOR. The same types are read and written in both; only blobs and timestamps
 //! differ, and ask the format whether it is for humans.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{Response, StatusCode, header::HeaderValue};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::api::ApiError;
+use crate::api::{ApiError, response};
 
 /// How a request is encoded; its answer is encoded alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +18,8 @@ pub(crate) enum Encoding {
     /// Kinesis' awsCbor1.1, the default of the AWS SDK for Java: blobs are byte strings,
     /// timestamps are milliseconds under tag 1.
     Cbor,
+    /// Smithy's RPC v2 with CBOR, for CloudWatch: timestamps are seconds under tag 1.
+    RpcV2Cbor,
 }
 
 impl Encoding {
@@ -20,6 +27,7 @@ impl Encoding {
         match content_type.split(';').next().map(str::trim)? {
             "application/x-amz-json-1.1" => Some(Self::Json),
             "application/x-amz-cbor-1.1" => Some(Self::Cbor),
+            "application/cbor" => Some(Self::RpcV2Cbor),
             _ => None,
         }
     }
@@ -28,13 +36,26 @@ impl Encoding {
         match self {
             Self::Json => "application/x-amz-json-1.1",
             Self::Cbor => "application/x-amz-cbor-1.1",
+            Self::RpcV2Cbor => "application/cbor",
         }
+    }
+
+    /// An answer in this encoding.
+    pub(crate) fn response(self, status: StatusCode, body: Vec<u8>) -> Response<Full<Bytes>> {
+        let mut response = response(status, self.content_type(), body);
+        if self == Self::RpcV2Cbor {
+            let protocol = HeaderValue::from_static("rpc-v2-cbor");
+            response.headers_mut().insert("smithy-protocol", protocol);
+        }
+        response
     }
 
     pub(crate) fn decode<T: DeserializeOwned>(self, body: &[u8]) -> Result<T, ApiError> {
         let decoded = match self {
             Self::Json => serde_json::from_slice(body).map_err(|error| error.to_string()),
-            Self::Cbor => ciborium::from_reader(body).map_err(|error| error.to_string()),
+            Self::Cbor | Self::RpcV2Cbor => {
+                ciborium::from_reader(body).map_err(|error| error.to_string())
+            }
         };
         decoded.map_err(|error| ApiError::new("SerializationException", error))
     }
@@ -43,7 +64,9 @@ impl Encoding {
         let mut body = Vec::new();
         let encoded = match self {
             Self::Json => serde_json::to_writer(&mut body, value).map_err(|e| e.to_string()),
-            Self::Cbor => ciborium::into_writer(value, &mut body).map_err(|e| e.to_string()),
+            Self::Cbor | Self::RpcV2Cbor => {
+                ciborium::into_writer(value, &mut body).map_err(|e| e.to_string())
+            }
         };
         // Our own structs of strings and numbers, written to memory.
         debug_assert_eq!(encoded, Ok(()), "an answer can always be encoded");
@@ -100,9 +123,15 @@ pub(crate) mod blob {
     }
 }
 
-/// A moment, in milliseconds since 1970: seconds in JSON, tagged milliseconds in CBOR.
+/// A moment, in milliseconds since 1970: seconds in JSON, tagged milliseconds in Kinesis' CBOR.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Timestamp(pub(crate) i64);
+
+/// Milliseconds since 1970.
+pub(crate) fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
 
 impl Serialize for Timestamp {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -129,7 +158,6 @@ impl<'de> serde::Deserialize<'de> for Timestamp {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
     use serde::Deserialize;
 
     use super::*;

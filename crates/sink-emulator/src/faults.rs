@@ -36,9 +36,10 @@ pub enum Fault {
     Silence,
     /// Everything is stored and no answer ever comes; the connection stays open.
     SilenceAfterStoring,
-    /// Everything is stored; the answer speaks of one record fewer than was sent.
+    /// Everything is stored; the answer speaks of one record fewer than was sent, if it speaks of
+    /// any (PutRecords, PutRecordBatch).
     AnswerTooShort,
-    /// Everything is stored; the answer speaks of one record more than was sent.
+    /// Everything is stored; the answer speaks of one record more than was sent, likewise.
     AnswerTooLong,
 }
 
@@ -49,6 +50,17 @@ impl Fault {
             status,
             code: code.to_owned(),
             message: "injected by the emulator".to_owned(),
+        }
+    }
+
+    /// Makes an answer speak of too few or too many records, if this fault says so.
+    pub(crate) fn tamper<T: Clone>(&self, results: &mut Vec<T>) {
+        match self {
+            Self::AnswerTooShort => {
+                results.pop();
+            }
+            Self::AnswerTooLong => results.extend(results.last().cloned()),
+            _ => {}
         }
     }
 
@@ -72,15 +84,16 @@ impl Fault {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RecordError {
-    /// `ProvisionedThroughputExceededException`.
+    /// `ProvisionedThroughputExceededException` of Kinesis, `ServiceUnavailableException` of
+    /// Firehose, `ThrottlingException` of CloudWatch.
     Throttled,
-    /// `InternalFailure`.
+    /// `InternalFailure`; `InternalServiceError` of CloudWatch.
     InternalFailure,
 }
 
-/// Sets faults while the endpoint runs. They concern requests that write (PutRecords, PutRecord),
-/// so what arrived can always be read back, but for [`fail_operation`](Self::fail_operation); they
-/// add up.
+/// Sets faults while the endpoint runs. They concern requests that write (PutRecords, PutRecord,
+/// PutRecordBatch, PutMetricData), so what arrived can always be read back, but for
+/// [`fail_operation`](Self::fail_operation); they add up.
 #[derive(Debug)]
 pub struct Faults {
     plan: Mutex<Plan>,
@@ -134,6 +147,7 @@ impl Faults {
     }
 
     /// Each record fails with this probability (0 to 1), the others of its request are stored.
+    /// CloudWatch has no answer for a single datum: there each request fails with it.
     pub fn fail_records(&self, probability: f64, error: RecordError) {
         lock(&self.plan).records.push((probability, error));
     }
@@ -200,7 +214,7 @@ impl Faults {
         fault
     }
 
-    /// What the next record for this shard meets.
+    /// What the next record for this shard meets; a service without shards names none.
     pub(crate) fn of_record(&self, stream: &str, shard_id: &str) -> Option<RecordError> {
         let mut plan = lock(&self.plan);
         let error = if plan.throttled_until.is_some_and(|until| Instant::now() < until)

@@ -1,8 +1,12 @@
 #![doc = include_str!("../README.md")]
 
 mod api;
+pub mod cloudwatch;
 mod codec;
+mod counts;
+mod dispatch;
 mod faults;
+pub mod firehose;
 pub mod kinesis;
 mod random;
 mod server;
@@ -10,7 +14,9 @@ mod socket;
 mod token_bucket;
 
 pub use self::{
+    cloudwatch::CloudWatch,
     faults::{Fault, Faults, RecordError},
+    firehose::Firehose,
     kinesis::Kinesis,
     server::{Emulator, EmulatorBuilder},
 };

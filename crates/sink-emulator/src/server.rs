@@ -1,17 +1,12 @@
-//! The HTTP server: connections, bodies, signatures, and what a fault does to a connection.
+//! The HTTP server: what it is built of, and its connections.
 
 use std::{
-    convert::Infallible,
-    fmt, io,
+    io,
     net::{Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
-use hyper::{
-    Request, Response, StatusCode, body::Incoming, header, server::conn::http1, service::service_fn,
-};
+use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -19,15 +14,13 @@ use tokio::{
 };
 
 use crate::{
-    api::{ApiError, access_key, response, target},
-    codec::Encoding,
-    faults::{Fault, Faults},
+    cloudwatch::{CloudWatch, CloudWatchLimits},
+    dispatch::Shared,
+    faults::Faults,
+    firehose::{Firehose, FirehoseLimits},
     kinesis::{Kinesis, KinesisLimits},
     socket::{ResetFlag, Socket},
 };
-
-/// A body may be no larger: three times the largest request of any service.
-const MAX_BODY_BYTES: usize = 32 << 20;
 
 /// Locks; what a panicking test left half-done is still worth looking at.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -44,20 +37,15 @@ pub struct Emulator {
     server: Option<JoinHandle<()>>,
 }
 
-#[derive(Debug)]
-struct Shared {
-    kinesis: Kinesis,
-    faults: Faults,
-    /// Access keys that are known; all are, if there is none.
-    access_keys: Vec<String>,
-}
-
 /// Builds an [`Emulator`].
 #[derive(Debug, Default)]
 #[must_use = "a builder does nothing until it is started"]
 pub struct EmulatorBuilder {
     streams: Vec<(String, usize)>,
-    limits: KinesisLimits,
+    kinesis_limits: KinesisLimits,
+    delivery_streams: Vec<String>,
+    firehose_limits: FirehoseLimits,
+    cloudwatch_limits: CloudWatchLimits,
     forget_records: bool,
     access_keys: Vec<String>,
     seed: u64,
@@ -73,7 +61,25 @@ impl EmulatorBuilder {
 
     /// The limits of Kinesis. Default: the service's.
     pub fn kinesis_limits(mut self, limits: KinesisLimits) -> Self {
-        self.limits = limits;
+        self.kinesis_limits = limits;
+        self
+    }
+
+    /// Makes a Firehose delivery stream. May be called several times.
+    pub fn delivery_stream(mut self, name: impl Into<String>) -> Self {
+        self.delivery_streams.push(name.into());
+        self
+    }
+
+    /// The limits of Firehose. Default: the service's.
+    pub fn firehose_limits(mut self, limits: FirehoseLimits) -> Self {
+        self.firehose_limits = limits;
+        self
+    }
+
+    /// The limits of CloudWatch. Default: the service's.
+    pub fn cloudwatch_limits(mut self, limits: CloudWatchLimits) -> Self {
+        self.cloudwatch_limits = limits;
         self
     }
 
@@ -109,14 +115,22 @@ impl EmulatorBuilder {
     /// When a stream's name or number of shards is none that the service takes
     /// ([`io::ErrorKind::InvalidInput`]), or the port is taken.
     pub async fn start(self) -> io::Result<Emulator> {
-        let kinesis = Kinesis::new(self.limits, self.forget_records);
+        let invalid = |message| io::Error::new(io::ErrorKind::InvalidInput, message);
+        let kinesis = Kinesis::new(self.kinesis_limits, self.forget_records);
         for (name, shards) in &self.streams {
-            kinesis
-                .create_stream(name, *shards)
-                .map_err(|message| io::Error::new(io::ErrorKind::InvalidInput, message))?;
+            kinesis.create_stream(name, *shards).map_err(invalid)?;
         }
-        let shared =
-            Shared { kinesis, faults: Faults::new(self.seed), access_keys: self.access_keys };
+        let firehose = Firehose::new(self.firehose_limits, self.forget_records);
+        for name in &self.delivery_streams {
+            firehose.create_delivery_stream(name).map_err(invalid)?;
+        }
+        let shared = Shared {
+            kinesis,
+            firehose,
+            cloudwatch: CloudWatch::new(self.cloudwatch_limits, self.forget_records),
+            faults: Faults::new(self.seed),
+            access_keys: self.access_keys,
+        };
         let mut emulator = Emulator {
             shared: Arc::new(shared),
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, self.port)),
@@ -141,6 +155,16 @@ impl Emulator {
     /// The Kinesis streams, and what arrived there.
     pub fn kinesis(&self) -> &Kinesis {
         &self.shared.kinesis
+    }
+
+    /// The Firehose delivery streams, and what arrived there.
+    pub fn firehose(&self) -> &Firehose {
+        &self.shared.firehose
+    }
+
+    /// The CloudWatch metrics that arrived.
+    pub fn cloudwatch(&self) -> &CloudWatch {
+        &self.shared.cloudwatch
     }
 
     /// Faults, to be set while it runs.
@@ -209,122 +233,4 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) {
     });
     // An error here is a peer that went away, or a fault that we were asked for.
     let _gone = http1::Builder::new().serve_connection(TokioIo::new(socket), service).await;
-}
-
-/// Cuts the connection instead of answering.
-#[derive(Debug)]
-struct Cut;
-
-impl fmt::Display for Cut {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the connection is cut, as asked for")
-    }
-}
-
-impl std::error::Error for Cut {}
-
-impl Shared {
-    async fn handle(
-        &self,
-        request: Request<Incoming>,
-        reset: &ResetFlag,
-    ) -> Result<Response<Full<Bytes>>, Cut> {
-        let (head, body) = request.into_parts();
-        let content_type = head.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok());
-        let Some(encoding) = content_type.and_then(Encoding::of_content_type) else {
-            let message = format!(
-                "content type {content_type:?} is not spoken here; application/x-amz-json-1.1 and \
-                 application/x-amz-cbor-1.1 are"
-            );
-            let mut error = ApiError::new("UnknownOperationException", message);
-            error.status = StatusCode::NOT_FOUND;
-            return Ok(error.into_response(Encoding::Json));
-        };
-        let body = match Limited::new(body, MAX_BODY_BYTES).collect().await {
-            Ok(body) => body.to_bytes(),
-            Err(error) if error.is::<LengthLimitError>() => {
-                return Ok(response(StatusCode::PAYLOAD_TOO_LARGE, "text/html", Vec::new()));
-            }
-            Err(_) => return Err(Cut), // the peer went away
-        };
-        if let Err(error) = self.authenticate(access_key(&head.headers)) {
-            return Ok(error.into_response(encoding));
-        }
-        let Some((service, operation)) = target(&head.headers) else {
-            let error = ApiError::new("UnknownOperationException", "X-Amz-Target is missing");
-            return Ok(error.into_response(encoding));
-        };
-        let writes = matches!(operation, "PutRecords" | "PutRecord");
-        let fault = self.faults.of_request(operation, writes);
-        self.kinesis.count_call(operation);
-        let _counted = writes.then(|| self.kinesis.count_request());
-        if writes {
-            tokio::time::sleep(self.faults.latency()).await;
-        }
-
-        let result = match &fault {
-            Some(fault) if !fault.stores() => Ok(Vec::new()),
-            _ if service == Kinesis::TARGET => {
-                self.kinesis.handle(operation, encoding, &body, &self.faults, fault.as_ref())
-            }
-            _ => Err(ApiError::new("UnknownOperationException", format!("no service {service}"))),
-        };
-        match fault {
-            Some(fault) => faulty(fault, encoding, result, reset).await,
-            None => Ok(finished(encoding, result)),
-        }
-    }
-
-    fn authenticate(&self, access_key: Option<&str>) -> Result<(), ApiError> {
-        match access_key {
-            None => Err(ApiError::new(
-                "MissingAuthenticationTokenException",
-                "Missing Authentication Token",
-            )),
-            Some(key)
-                if !self.access_keys.is_empty() && !self.access_keys.iter().any(|k| k == key) =>
-            {
-                Err(ApiError::new(
-                    "UnrecognizedClientException",
-                    "The security token included in the request is invalid.",
-                ))
-            }
-            Some(_) => Ok(()),
-        }
-    }
-}
-
-fn finished(encoding: Encoding, result: Result<Vec<u8>, ApiError>) -> Response<Full<Bytes>> {
-    match result {
-        Ok(body) => response(StatusCode::OK, encoding.content_type(), body),
-        Err(error) => error.into_response(encoding),
-    }
-}
-
-async fn faulty(
-    fault: Fault,
-    encoding: Encoding,
-    result: Result<Vec<u8>, ApiError>,
-    reset: &ResetFlag,
-) -> Result<Response<Full<Bytes>>, Cut> {
-    let status = |code| StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    match fault {
-        Fault::Error { status: code, code: name, message } => {
-            Ok(ApiError { status: status(code), code: name, message }.into_response(encoding))
-        }
-        Fault::EmptyBody(code) => Ok(response(status(code), encoding.content_type(), Vec::new())),
-        Fault::HtmlBody(code) => {
-            let body = format!("<html><body><h1>{code}</h1></body></html>").into_bytes();
-            Ok(response(status(code), "text/html", body))
-        }
-        Fault::Reset | Fault::ResetAfterStoring => {
-            reset.raise();
-            Err(Cut)
-        }
-        Fault::Silence | Fault::SilenceAfterStoring => {
-            let never: Infallible = std::future::pending().await;
-            match never {}
-        }
-        Fault::AnswerTooShort | Fault::AnswerTooLong => Ok(finished(encoding, result)),
-    }
 }

@@ -1,13 +1,9 @@
 //! Which stream, and how to write to it.
 
-use std::{fmt, str::FromStr, time::Duration};
-
 use aws_sdk_kinesis::Client;
 use serde::{Deserialize, Serialize};
-use sink_aws::AwsConfig;
-use sink_core::{
-    Destination as _, ElementConverter, Error, ErrorKind, Settings, Sink, SinkBuilder,
-};
+use sink_aws::{AwsConfig, Resource, ResourceKind, Setup};
+use sink_core::{ElementConverter, Error, Settings, Sink, SinkBuilder};
 
 use crate::{converter::KinesisEntry, request::KinesisDestination};
 
@@ -58,17 +54,17 @@ impl KinesisSinkConfig {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`] with all that is wrong with stream, region, endpoint and settings.
-    /// Whether the stream is there and the credentials are valid is known at the first request.
+    /// [`ErrorKind::Config`](sink_core::ErrorKind::Config) with all that is wrong with stream,
+    /// region, endpoint and settings. Whether the stream is there and the credentials are valid is
+    /// known at the first request.
     ///
     /// # Cancel safety
     ///
     /// Cancelling it loses nothing: see [`AwsConfig::load`].
-    pub async fn build<T, C>(&self, converter: C) -> Result<KinesisSink<T>, Error>
-    where
-        T: 'static,
-        C: ElementConverter<T, Entry = KinesisEntry>,
-    {
+    pub async fn build<T: 'static>(
+        &self,
+        converter: impl ElementConverter<T, Entry = KinesisEntry>,
+    ) -> Result<KinesisSink<T>, Error> {
         self.builder(converter).await?.build()
     }
 
@@ -81,29 +77,12 @@ impl KinesisSinkConfig {
     /// # Cancel safety
     ///
     /// As [`build`](Self::build).
-    pub async fn builder<T, C>(
+    pub async fn builder<T: 'static>(
         &self,
-        converter: C,
-    ) -> Result<SinkBuilder<T, KinesisDestination>, Error>
-    where
-        T: 'static,
-        C: ElementConverter<T, Entry = KinesisEntry>,
-    {
-        let (stream, mut problems) = self.check(self.aws.region.as_deref());
-        let mut aws = self.aws.clone();
-        if let Some(region) = stream.as_ref().and_then(Stream::region) {
-            aws.region = Some(region.to_owned());
-        }
-        let request_timeout = self.settings.request_timeout.unwrap_or(Duration::from_secs(60));
-        let config = aws.load(request_timeout).await;
-        let config = config.map_err(|error| problems.push(error.message().to_owned()));
-        match (stream, config) {
-            (Some(stream), Ok(config)) if problems.is_empty() => {
-                let destination = self.destination(stream, &Client::new(&config));
-                Ok(Sink::builder(converter, destination).settings(self.settings.clone()))
-            }
-            _ => Err(wrong(&problems)),
-        }
+        converter: impl ElementConverter<T, Entry = KinesisEntry>,
+    ) -> Result<SinkBuilder<T, KinesisDestination>, Error> {
+        let (stream, config) = self.setup().load::<KinesisDestination, Stream>().await?;
+        Ok(self.sink(stream, &Client::new(&config), converter))
     }
 
     /// A builder with these settings that writes with this client, instead of one made from
@@ -111,137 +90,53 @@ impl KinesisSinkConfig {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`] with all that is wrong with the stream and the settings.
-    pub fn builder_with_client<T, C>(
+    /// [`ErrorKind::Config`](sink_core::ErrorKind::Config) with all that is wrong with the stream
+    /// and the settings.
+    pub fn builder_with_client<T: 'static>(
         &self,
         client: &Client,
-        converter: C,
-    ) -> Result<SinkBuilder<T, KinesisDestination>, Error>
-    where
-        T: 'static,
-        C: ElementConverter<T, Entry = KinesisEntry>,
-    {
-        match self.check(client.config().region().map(AsRef::as_ref)) {
-            (Some(stream), problems) if problems.is_empty() => {
-                let destination = self.destination(stream, client);
-                Ok(Sink::builder(converter, destination).settings(self.settings.clone()))
-            }
-            (_, problems) => Err(wrong(&problems)),
-        }
+        converter: impl ElementConverter<T, Entry = KinesisEntry>,
+    ) -> Result<SinkBuilder<T, KinesisDestination>, Error> {
+        let region = client.config().region().map(AsRef::as_ref);
+        let stream = self.setup().check::<KinesisDestination, Stream>(region)?;
+        Ok(self.sink(stream, client, converter))
     }
 
-    fn destination(&self, stream: Stream, client: &Client) -> KinesisDestination {
+    fn setup(&self) -> Setup<'_> {
+        Setup::new("Kinesis configuration", &self.stream, &self.aws, &self.settings)
+    }
+
+    fn sink<T: 'static>(
+        &self,
+        stream: Stream,
+        client: &Client,
+        converter: impl ElementConverter<T, Entry = KinesisEntry>,
+    ) -> SinkBuilder<T, KinesisDestination> {
         let ordering = self.settings.ordering.unwrap_or_default();
-        KinesisDestination::new(stream, client).ordering(ordering)
+        let destination = KinesisDestination::new(stream, client).ordering(ordering);
+        Sink::builder(converter, destination).settings(self.settings.clone())
     }
-
-    /// What is wrong with the data. `region` is the one that somebody has chosen.
-    fn check(&self, region: Option<&str>) -> (Option<Stream>, Vec<String>) {
-        let mut problems = Vec::new();
-        let stream = self.stream.parse::<Stream>();
-        let stream = stream.map_err(|error| problems.push(error.message().to_owned())).ok();
-        if let Some(of_stream) = stream.as_ref().and_then(Stream::region)
-            && let Some(region) = region
-            && region != of_stream
-        {
-            problems.push(format!(
-                "the region is `{region}`, but the stream's ARN is in `{of_stream}`: leave the \
-                 region out, or correct one of them"
-            ));
-        }
-        let settings =
-            self.settings.resolve(&KinesisDestination::LIMITS, &KinesisDestination::DEFAULTS);
-        problems.extend(settings.err().map(|error| error.message().to_owned()));
-        (stream, problems)
-    }
-}
-
-fn wrong(problems: &[String]) -> Error {
-    Error::new(ErrorKind::Config, "Kinesis configuration", problems.join("; "))
 }
 
 /// A stream, by its name or its ARN.
+pub type Stream = Resource<Streams>;
+
+/// The streams of Kinesis: names of 1 to 128 characters, as the API reference of `PutRecords` has
+/// them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Stream {
-    text: String,
-    /// What an ARN says; `None` where the text is a name.
-    arn: Option<Arn>,
-}
+pub struct Streams;
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Arn {
-    region: String,
-    name: String,
-}
-
-impl Stream {
-    /// As it was given.
-    pub fn as_str(&self) -> &str {
-        &self.text
-    }
-
-    /// The name alone.
-    pub fn name(&self) -> &str {
-        self.arn.as_ref().map_or(&self.text, |arn| &arn.name)
-    }
-
-    /// The ARN, where the stream was given by it.
-    pub fn arn(&self) -> Option<&str> {
-        self.arn.is_some().then_some(&self.text)
-    }
-
-    /// The ARN's region.
-    pub fn region(&self) -> Option<&str> {
-        self.arn.as_ref().map(|arn| arn.region.as_str())
-    }
-}
-
-impl FromStr for Stream {
-    type Err = Error;
-
-    /// # Errors
-    ///
-    /// [`ErrorKind::Config`] when it is neither a name nor an ARN of a stream.
-    fn from_str(text: &str) -> Result<Self, Error> {
-        let arn = parse_arn(text);
-        if arn.is_some() || is_name(text) {
-            return Ok(Self { text: text.to_owned(), arn });
-        }
-        Err(Error::new(
-            ErrorKind::Config,
-            "stream",
-            format!(
-                "the stream is `{}`: write its name (1 to 128 letters, digits, `_`, `.` and `-`) \
-                 or its ARN (arn:aws:kinesis:<region>:<account>:stream/<name>)",
-                text.chars().take(200).collect::<String>()
-            ),
-        ))
-    }
-}
-
-impl fmt::Display for Stream {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-fn is_name(name: &str) -> bool {
-    (1..=128).contains(&name.len())
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
-}
-
-fn parse_arn(arn: &str) -> Option<Arn> {
-    let parts: Vec<_> = arn.split(':').collect();
-    let ["arn", partition, "kinesis", region, account, resource] = parts[..] else { return None };
-    let name = resource.strip_prefix("stream/")?;
-    let is_account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
-    (partition.starts_with("aws") && !region.is_empty() && is_account && is_name(name))
-        .then(|| Arn { region: region.to_owned(), name: name.to_owned() })
+impl ResourceKind for Streams {
+    const NOUN: &'static str = "stream";
+    const SERVICE: &'static str = "kinesis";
+    const TYPE: &'static str = "stream";
+    const MAX_NAME: usize = 128;
 }
 
 #[cfg(test)]
 mod tests {
     use aws_sdk_kinesis::config::{BehaviorVersion, Region};
+    use sink_core::ErrorKind;
 
     use super::*;
     use crate::converter::as_is;

@@ -1,7 +1,6 @@
 //! The first piece: an element becomes a Kinesis record.
 
 use std::{
-    error::Error as StdError,
     fmt,
     hash::{BuildHasher, RandomState},
     sync::{
@@ -11,6 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use sink_aws::{BoxError, Serializer};
 use sink_core::{ConvertError, ElementConverter, Entry, Error, ErrorKind};
 
 /// Characters (not bytes) that a partition key may have.
@@ -107,9 +107,6 @@ fn shortened(key: &str) -> String {
     }
 }
 
-type BoxError = Box<dyn StdError + Send + Sync>;
-type Of<T, R> = dyn Fn(&T) -> R + Send + Sync;
-
 /// Makes records from elements: a serializer gives the data, and a key is chosen.
 ///
 /// ```
@@ -127,15 +124,17 @@ type Of<T, R> = dyn Fn(&T) -> R + Send + Sync;
 /// A closure `Fn(T) -> Result<KinesisEntry, ConvertError>` is a converter as well, and may take
 /// the element apart; see also [`keyed`] and [`as_is`].
 pub struct KinesisConverter<T> {
-    serialize: Box<Of<T, Result<Bytes, BoxError>>>,
+    serializer: Serializer<T>,
     key: Key<T>,
 }
 
 enum Key<T> {
     Random(RandomKeys),
     Fixed(Arc<str>),
-    Of(Box<Of<T, Arc<str>>>),
+    Of(Box<KeyOf<T>>),
 }
+
+type KeyOf<T> = dyn Fn(&T) -> Arc<str> + Send + Sync;
 
 impl<T> KinesisConverter<T> {
     /// With this serializer and random keys, which spread the records evenly over the shards.
@@ -144,12 +143,8 @@ impl<T> KinesisConverter<T> {
         B: Into<Bytes>,
         E: Into<BoxError>,
     {
-        Self {
-            serialize: Box::new(move |element| {
-                serialize(element).map(Into::into).map_err(Into::into)
-            }),
-            key: Key::Random(RandomKeys::new(RandomState::new().hash_one(0))),
-        }
+        let key = Key::Random(RandomKeys::new(RandomState::new().hash_one(0)));
+        Self { serializer: Serializer::new(serialize), key }
     }
 
     /// Takes the key from the element. Elements with the same key go to the same shard.
@@ -193,14 +188,10 @@ impl<T: 'static> ElementConverter<T> for KinesisConverter<T> {
             Key::Fixed(key) => Arc::clone(key),
             Key::Of(key) => key(&element),
         };
-        let data = (self.serialize)(&element).map_err(|error| {
+        let data = self.serializer.serialize(&element, || match &self.key {
             // Only then does the key tell which element it is.
-            let which = match &self.key {
-                Key::Of(_) => format!(" with the partition key {}", shortened(&key)),
-                Key::Random(_) | Key::Fixed(_) => String::new(),
-            };
-            ConvertError::new(format!("cannot serialize the element{which}: {error}"))
-                .with_source(error)
+            Key::Of(_) => format!(" with the partition key {}", shortened(&key)),
+            Key::Random(_) | Key::Fixed(_) => String::new(),
         })?;
         KinesisEntry::new(key, data)
     }
@@ -258,7 +249,7 @@ impl RandomKeys {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
+    use std::{collections::HashSet, error::Error as _};
 
     use proptest::prelude::*;
 

@@ -5,8 +5,7 @@ use aws_sdk_kinesis::{
     operation::put_records::{PutRecordsError, PutRecordsOutput},
     types::PutRecordsResultEntry,
 };
-use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use sink_aws::{Classifier, codes::Class};
+use sink_aws::{Classifier, codes::Class, not_stored};
 use sink_core::Outcome;
 
 const INVALID: Class = Class::Fatal(
@@ -14,25 +13,15 @@ const INVALID: Class = Class::Fatal(
      `max_record_size_in_bytes` or raise the stream's own limit (UpdateMaxRecordSize)",
 );
 
-/// What Kinesis' own error codes mean, for a request and for a record. Those that all AWS
-/// services have in common stand in [`sink_aws::codes::COMMON`].
+/// What Kinesis' own error codes mean, for a request and for a record, and the common ones of which
+/// there is more to say. The others, such as those of throttling and of KMS keys, stand in
+/// [`sink_aws::codes::COMMON`].
 ///
 /// From the API reference of `PutRecords`, the SDK's model, and the errors that the other
-/// operations on a stream list. The key's states are fatal although somebody may enable the key
-/// again: nothing but that helps, the sink keeps what it has, and retrying in silence would only
-/// hide it until the buffer is full.
+/// operations on a stream list.
 pub const CODES: &[(&str, Class)] = &[
-    // More than the stream, or the key, allows for now.
-    ("ProvisionedThroughputExceededException", Class::Throttled),
-    ("LimitExceededException", Class::Throttled),
-    ("KMSThrottlingException", Class::Throttled),
-    ("ThrottlingException", Class::Throttled),
-    // Kinesis failed. A stream that is being created or changed will be there soon.
-    ("InternalFailure", Class::Unavailable),
-    ("InternalFailureException", Class::Unavailable),
+    // A stream that is being created or changed will be there soon.
     ("ResourceInUseException", Class::Unavailable),
-    ("ServiceUnavailable", Class::Unavailable),
-    ("ServiceUnavailableException", Class::Unavailable),
     (
         "AccessDeniedException",
         Class::Fatal(
@@ -50,34 +39,6 @@ pub const CODES: &[(&str, Class)] = &[
     ("InvalidArgumentException", INVALID),
     ("ValidationException", INVALID),
     (
-        "KMSAccessDeniedException",
-        Class::Fatal(
-            "the credentials may not use the stream's KMS key: allow the IAM action \
-             kms:GenerateDataKey on it, in their policy and in the key's",
-        ),
-    ),
-    (
-        "KMSDisabledException",
-        Class::Fatal("the stream's KMS key is disabled: enable it, or give the stream another"),
-    ),
-    (
-        "KMSInvalidStateException",
-        Class::Fatal(
-            "the stream's KMS key cannot be used in its state (pending deletion or import, or \
-             unavailable): restore it, or give the stream another",
-        ),
-    ),
-    (
-        "KMSNotFoundException",
-        Class::Fatal(
-            "the stream's KMS key does not exist, or not in this region: give the stream another",
-        ),
-    ),
-    (
-        "KMSOptInRequired",
-        Class::Fatal("the AWS account is not signed up for KMS: sign it up, or use no KMS key"),
-    ),
-    (
         "DryRunOperationException",
         Class::Fatal("the request was a dry run, and nothing is stored: send without `DryRun`"),
     ),
@@ -89,7 +50,7 @@ pub const CODES: &[(&str, Class)] = &[
 /// stored when it has a sequence number and no error code.
 pub(crate) fn outcome(
     classifier: &Classifier,
-    answer: Result<PutRecordsOutput, SdkError<PutRecordsError, HttpResponse>>,
+    answer: Result<PutRecordsOutput, SdkError<PutRecordsError>>,
     sent: usize,
 ) -> Outcome {
     match answer {
@@ -100,14 +61,7 @@ pub(crate) fn outcome(
 
 /// Code and message of a record that is not stored.
 fn failure(record: &PutRecordsResultEntry) -> Option<(&str, &str)> {
-    let said = |text: Option<&'_ str>| text.is_some_and(|text| !text.is_empty());
-    if said(record.error_code()) {
-        Some((record.error_code()?, record.error_message().unwrap_or_default()))
-    } else if said(record.sequence_number()) {
-        None
-    } else {
-        Some(("NoSequenceNumber", "the answer has neither a sequence number nor an error code"))
-    }
+    not_stored(record.sequence_number(), record.error_code(), record.error_message())
 }
 
 #[cfg(test)]
@@ -117,7 +71,7 @@ mod tests {
     use aws_sdk_kinesis::types::error::{
         AccessDeniedException, KmsDisabledException, ProvisionedThroughputExceededException,
     };
-    use aws_smithy_runtime_api::http::StatusCode;
+    use aws_smithy_runtime_api::{client::orchestrator::HttpResponse, http::StatusCode};
     use aws_smithy_types::{body::SdkBody, error::ErrorMetadata};
     use sink_core::{Cause, ErrorKind, Verdict};
 
@@ -223,7 +177,7 @@ mod tests {
         let Outcome::Fatal(error) = outcome else { panic!("{outcome:?}") };
         assert_eq!(
             error.to_string(),
-            "PutRecords: the stream's KMS key is disabled: enable it, or give the stream another \
+            "PutRecords: the destination's KMS key is disabled: enable it, or choose another \
              [KMSDisabledException: because] (stream=flights)"
         );
     }
@@ -256,6 +210,57 @@ mod tests {
         }
     }
 
+    /// Those of the API reference of `PutRecords`, for a request and for a record, and what the
+    /// classes of the others were from the start.
+    #[test]
+    fn every_error_of_the_api_reference_has_the_class_it_should_have() {
+        let class = |code| match classifier().class(code) {
+            Some(Class::Throttled) => "throttled",
+            Some(Class::Unavailable) => "unavailable",
+            Some(Class::Fatal(_)) => "fatal",
+            other => panic!("{code} is {other:?}"),
+        };
+        for (expected, codes) in [
+            (
+                "throttled",
+                &[
+                    "ProvisionedThroughputExceededException",
+                    "KMSThrottlingException",
+                    "LimitExceededException",
+                    "ThrottlingException",
+                ][..],
+            ),
+            (
+                "unavailable",
+                &[
+                    "InternalFailure",
+                    "InternalFailureException",
+                    "ResourceInUseException",
+                    "ServiceUnavailable",
+                    "ServiceUnavailableException",
+                ],
+            ),
+            (
+                "fatal",
+                &[
+                    "AccessDeniedException",
+                    "InvalidArgumentException",
+                    "KMSAccessDeniedException",
+                    "KMSDisabledException",
+                    "KMSInvalidStateException",
+                    "KMSNotFoundException",
+                    "KMSOptInRequired",
+                    "ResourceNotFoundException",
+                    "ValidationException",
+                ],
+            ),
+        ] {
+            for code in codes {
+                assert_eq!(class(code), expected, "{code}");
+            }
+        }
+    }
+
     #[test]
     fn the_sdks_own_error_types_are_told_by_their_code() {
         fn meta(code: &str) -> ErrorMetadata {
@@ -277,5 +282,11 @@ mod tests {
             refused(PutRecordsError::KmsDisabledException(disabled.build())),
             Outcome::Fatal(error) if error.message().contains("is disabled")
         ));
+    }
+
+    #[test]
+    fn the_readme_has_each_code_and_what_the_sink_does() {
+        let table = sink_aws::codes::readme_table(CODES);
+        assert!(include_str!("../README.md").contains(&table), "README.md needs this:\n{table}");
     }
 }

@@ -3,13 +3,11 @@
 mod config;
 mod converter;
 mod failures;
-mod refresh;
 mod request;
-mod schedule;
 mod shards;
 mod state;
 
-pub use config::{KinesisSink, KinesisSinkConfig, Stream};
+pub use config::{KinesisSink, KinesisSinkConfig, Stream, Streams};
 pub use converter::{KinesisConverter, KinesisEntry, as_is, keyed};
 pub use failures::CODES;
 pub use request::KinesisDestination;

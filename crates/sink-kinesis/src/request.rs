@@ -4,13 +4,11 @@ use std::fmt;
 
 use aws_sdk_kinesis::{
     Client,
-    config::{StalledStreamProtectionConfig, retry::RetryConfig},
     error::SdkError,
     operation::put_records::{PutRecordsError, PutRecordsOutput, builders::PutRecordsInputBuilder},
     primitives::Blob,
     types::PutRecordsRequestEntry,
 };
-use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use sink_aws::Classifier;
 use sink_core::{Batch, Destination, Lane, Limits, Ordering, Outcome};
 
@@ -18,7 +16,7 @@ use crate::{
     config::Stream,
     converter::KinesisEntry,
     failures::{self, CODES},
-    refresh::Shards,
+    shards::Shards,
 };
 
 const MIB: usize = 1 << 20;
@@ -44,17 +42,10 @@ impl KinesisDestination {
     /// are switched off: the engine owns them. Its connections, credentials and timeouts stay.
     /// A timeout shorter than `request_timeout` takes its place.
     pub fn new(stream: Stream, client: &Client) -> Self {
-        let config = client
-            .config()
-            .to_builder()
-            .retry_config(RetryConfig::disabled())
-            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-            .build();
-        let region = config.region().map_or("none", |region| region.as_ref()).to_owned();
+        let client = Client::from_conf(sink_aws::without_retries!(client));
         let classifier = Classifier::new("PutRecords", CODES)
             .with_context("stream", stream.as_str())
-            .with_context("region", region);
-        let client = Client::from_conf(config);
+            .with_region(client.config().region());
         let shards = Some(Shards::new(client.clone(), stream.clone()));
         Self { client, stream, classifier, shards }
     }
@@ -78,7 +69,7 @@ impl Destination for KinesisDestination {
     type Entry = KinesisEntry;
     type Request = PutRecordsInputBuilder;
     type Response = PutRecordsOutput;
-    type Error = SdkError<PutRecordsError, HttpResponse>;
+    type Error = SdkError<PutRecordsError>;
 
     const KIND: &'static str = "kinesis";
 

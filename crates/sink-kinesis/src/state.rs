@@ -7,6 +7,7 @@
 //! Numbers are little-endian.
 
 use bytes::Bytes;
+use sink_aws::parts::{Parts, put_with_length};
 use sink_core::SnapshotEntry;
 
 use crate::converter::KinesisEntry;
@@ -29,64 +30,24 @@ impl SnapshotEntry for KinesisEntry {
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, String> {
-        let mut rest = Rest(bytes);
-        let [version] = rest.array("the version")?;
-        if version != VERSION {
-            return Err(format!(
-                "the Kinesis record has format version {version}; this program reads version \
-                 {VERSION}: use a newer one"
-            ));
-        }
-        let key = std::str::from_utf8(rest.with_length("the partition key")?)
+        let mut parts = Parts::new("Kinesis record", VERSION, bytes)?;
+        let key = std::str::from_utf8(parts.with_length("the partition key")?)
             .map_err(|error| format!("the partition key is no UTF-8: {error}"))?;
-        let hash_key = match rest.array("the mark of an explicit hash key")? {
+        let hash_key = match parts.array("the mark of an explicit hash key")? {
             [0] => None,
-            [1] => Some(u128::from_le_bytes(rest.array("the explicit hash key")?)),
+            [1] => Some(u128::from_le_bytes(parts.array("the explicit hash key")?)),
             [mark] => {
                 return Err(format!("the mark of an explicit hash key is {mark}; it is 0 or 1"));
             }
         };
-        let data = rest.with_length("the data")?;
-        if !rest.0.is_empty() {
-            return Err(format!("{} bytes stand after the end of the record", rest.0.len()));
-        }
+        let data = parts.with_length("the data")?;
+        parts.end()?;
         let entry = Self::new(key, Bytes::copy_from_slice(data)).map_err(|e| e.to_string())?;
         Ok(match hash_key {
             None => entry,
             Some(hash_key) => entry.with_explicit_hash_key(hash_key),
         })
     }
-}
-
-fn put_with_length(bytes: &mut Vec<u8>, part: &[u8]) {
-    bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
-    bytes.extend_from_slice(part);
-}
-
-/// What is not read yet. Nothing is allocated before it is known to be there.
-struct Rest<'a>(&'a [u8]);
-
-impl<'a> Rest<'a> {
-    fn array<const N: usize>(&mut self, what: &str) -> Result<[u8; N], String> {
-        let (array, rest) =
-            self.0.split_first_chunk().ok_or_else(|| cut_short(what, N as u64, self.0.len()))?;
-        self.0 = rest;
-        Ok(*array)
-    }
-
-    fn with_length(&mut self, what: &str) -> Result<&'a [u8], String> {
-        let length = u64::from_le_bytes(self.array(&format!("the length of {what}"))?);
-        let (part, rest) = usize::try_from(length)
-            .ok()
-            .and_then(|length| self.0.split_at_checked(length))
-            .ok_or_else(|| cut_short(what, length, self.0.len()))?;
-        self.0 = rest;
-        Ok(part)
-    }
-}
-
-fn cut_short(what: &str, needed: u64, left: usize) -> String {
-    format!("the Kinesis record is cut short: {what} needs {needed} bytes, {left} are left")
 }
 
 #[cfg(test)]

@@ -68,6 +68,22 @@ fn the_services_own_table_is_asked_first() {
     assert_eq!(classifier.class("BrandNew"), None);
 }
 
+#[test]
+fn an_entry_is_stored_when_it_has_an_id_and_no_code() {
+    let silent = Some(("NeitherIdNorCode", "the answer has neither an id nor an error code"));
+    for (id, code, message, expected) in [
+        (Some("1"), None, None, None),
+        (Some("1"), Some(""), Some(""), None),
+        // Better twice than not at all.
+        (Some("1"), Some("Failed"), Some("why"), Some(("Failed", "why"))),
+        (None, Some("Failed"), None, Some(("Failed", ""))),
+        (None, None, Some("why"), silent),
+        (Some(""), Some(""), None, silent),
+    ] {
+        assert_eq!(not_stored(id, code, message), expected, "{id:?} {code:?} {message:?}");
+    }
+}
+
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 

@@ -8,15 +8,7 @@ mod shapes;
 mod store;
 mod streams;
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
-};
-
-use serde::{Serialize, de::DeserializeOwned};
+use std::sync::Mutex;
 
 use self::store::{Store, Stream};
 pub use self::{
@@ -24,8 +16,9 @@ pub use self::{
     store::{Record, ShardTotals},
 };
 use crate::{
-    api::ApiError,
+    api::{ACCOUNT, ApiError, Call},
     codec::Encoding,
+    counts::Requests,
     faults::{Fault, Faults},
     server::lock,
 };
@@ -34,21 +27,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Kinesis {
     store: Mutex<Store>,
-    in_flight: AtomicUsize,
-    most_in_flight: AtomicUsize,
-    requests: AtomicUsize,
-    /// Requests by operation.
-    calls: Mutex<HashMap<String, usize>>,
-}
-
-/// Counts a request as in flight until it is dropped.
-#[derive(Debug)]
-pub(crate) struct InFlight<'a>(&'a AtomicUsize);
-
-impl Drop for InFlight<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
+    pub(crate) requests: Requests,
 }
 
 impl Kinesis {
@@ -57,10 +36,7 @@ impl Kinesis {
     pub(crate) fn new(limits: KinesisLimits, forget_records: bool) -> Self {
         Self {
             store: Mutex::new(Store::new(limits, forget_records)),
-            in_flight: AtomicUsize::new(0),
-            most_in_flight: AtomicUsize::new(0),
-            requests: AtomicUsize::new(0),
-            calls: Mutex::default(),
+            requests: Requests::default(),
         }
     }
 
@@ -107,28 +83,17 @@ impl Kinesis {
 
     /// How many requests to write came, whatever became of them.
     pub fn requests(&self) -> usize {
-        self.requests.load(Ordering::Relaxed)
+        self.requests.writes()
     }
 
     /// How many requests for this operation (such as `ListShards`) came, whatever became of them.
     pub fn calls(&self, operation: &str) -> usize {
-        lock(&self.calls).get(operation).copied().unwrap_or(0)
+        self.requests.calls(operation)
     }
 
     /// How many requests to write were there at once, at most.
     pub fn most_requests_in_flight(&self) -> usize {
-        self.most_in_flight.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn count_call(&self, operation: &str) {
-        *lock(&self.calls).entry(operation.to_owned()).or_default() += 1;
-    }
-
-    pub(crate) fn count_request(&self) -> InFlight<'_> {
-        self.requests.fetch_add(1, Ordering::Relaxed);
-        let now = self.in_flight.fetch_add(1, Ordering::Relaxed) + 1;
-        self.most_in_flight.fetch_max(now, Ordering::Relaxed);
-        InFlight(&self.in_flight)
+        self.requests.most_in_flight()
     }
 
     /// Carries out an operation and gives the encoded answer.
@@ -144,7 +109,9 @@ impl Kinesis {
         match operation {
             "PutRecords" => {
                 let mut answer = put::put_records(&self.store, encoding.decode(body)?, faults)?;
-                answer.tamper(fault);
+                if let Some(fault) = fault {
+                    fault.tamper(&mut answer.records);
+                }
                 Ok(encoding.encode(&answer))
             }
             "PutRecord" => {
@@ -169,30 +136,6 @@ impl Kinesis {
     }
 }
 
-/// A request to be decoded, carried out and answered.
-struct Call<'a> {
-    store: &'a Mutex<Store>,
-    encoding: Encoding,
-    body: &'a [u8],
-}
-
-impl Call<'_> {
-    fn with<I: DeserializeOwned, O: Serialize>(
-        self,
-        operation: impl FnOnce(&mut Store, I) -> Result<O, ApiError>,
-    ) -> Result<Vec<u8>, ApiError> {
-        // Some operations have no members at all, and some clients then send no body.
-        let body = match (self.encoding, self.body) {
-            (Encoding::Json, []) => b"{}",
-            (Encoding::Cbor, []) => &b"\xa0"[..],
-            (_, body) => body,
-        };
-        let input = self.encoding.decode(body)?;
-        let output = operation(&mut lock(self.store), input)?;
-        Ok(self.encoding.encode(&output))
-    }
-}
-
 /// Finds the stream that a request names by name or by ARN.
 fn find<'a>(
     store: &'a mut Store,
@@ -212,7 +155,7 @@ fn find<'a>(
     store.streams.get_mut(name).ok_or_else(|| {
         ApiError::new(
             "ResourceNotFoundException",
-            format!("Stream {name} under account {} not found.", store::ACCOUNT),
+            format!("Stream {name} under account {ACCOUNT} not found."),
         )
     })
 }

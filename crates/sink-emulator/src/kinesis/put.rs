@@ -7,10 +7,10 @@ use super::{
     shapes::{
         PutRecord, PutRecordAnswer, PutRecords, PutRecordsAnswer, PutRecordsEntry, PutRecordsResult,
     },
-    store::{ACCOUNT, Store, Stream, hash_key},
+    store::{Store, Stream, hash_key},
 };
 use crate::{
-    api::ApiError,
+    api::{ACCOUNT, ApiError},
     faults::{Faults, RecordError},
     server::lock,
 };

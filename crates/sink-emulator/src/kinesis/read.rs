@@ -7,9 +7,12 @@ use super::{
     shapes::{
         GetRecords, GetRecordsAnswer, GetShardIterator, GetShardIteratorAnswer, RecordAnswer,
     },
-    store::{Shard, Store, now_ms},
+    store::{Shard, Store},
 };
-use crate::{api::ApiError, codec::Timestamp};
+use crate::{
+    api::ApiError,
+    codec::{Timestamp, now_ms},
+};
 
 /// An iterator may be used for five minutes (API reference of GetShardIterator).
 const LIFETIME_MS: i64 = 5 * 60 * 1000;

@@ -4,9 +4,9 @@ use super::{
     find,
     limits::KinesisLimits,
     shapes::{MergeShards, Nothing, SplitShard},
-    store::{ACCOUNT, Store, Stream},
+    store::{Store, Stream},
 };
-use crate::api::ApiError;
+use crate::api::{ACCOUNT, ApiError};
 
 pub(super) fn split_shard(store: &mut Store, input: SplitShard) -> Result<Nothing, ApiError> {
     let at = input.new_starting_hash_key.parse().map_err(|_| {

@@ -3,10 +3,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    codec::{Timestamp, blob},
-    faults::Fault,
-};
+use crate::codec::{Timestamp, blob};
 
 /// An answer without members.
 #[derive(Debug, Serialize)]
@@ -45,23 +42,6 @@ pub(super) enum PutRecordsResult {
     Stored { sequence_number: String, shard_id: String },
     #[serde(rename_all = "PascalCase")]
     Failed { error_code: &'static str, error_message: String },
-}
-
-impl PutRecordsAnswer {
-    /// Makes the answer speak of too few or too many records, if the fault says so.
-    pub(super) fn tamper(&mut self, fault: Option<&Fault>) {
-        match fault {
-            Some(Fault::AnswerTooShort) => {
-                self.records.pop();
-            }
-            Some(Fault::AnswerTooLong) => {
-                if let Some(last) = self.records.last().cloned() {
-                    self.records.push(last);
-                }
-            }
-            _ => {}
-        }
-    }
 }
 
 #[derive(Debug, Deserialize)]

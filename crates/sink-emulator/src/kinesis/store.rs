@@ -1,18 +1,12 @@
 //! Streams, shards and what they hold.
 
-use std::{
-    collections::BTreeMap,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use md5::{Digest as _, Md5};
 
 use super::limits::KinesisLimits;
-use crate::token_bucket::TokenBucket;
-
-/// The account that all streams belong to.
-pub(super) const ACCOUNT: &str = "000000000000";
+use crate::{api::ACCOUNT, codec::now_ms, token_bucket::TokenBucket};
 
 #[derive(Debug)]
 pub(super) struct Store {
@@ -194,11 +188,6 @@ impl Shard {
 /// Where a partition key belongs: its MD5 as a number.
 pub(super) fn hash_key(partition_key: &str) -> u128 {
     u128::from_be_bytes(Md5::digest(partition_key.as_bytes()).into())
-}
-
-pub(super) fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

@@ -7,9 +7,12 @@ use super::{
         ListShardsAnswer, ListStreams, ListStreamsAnswer, Nothing, OfStream, SequenceNumberRange,
         ShardDescription, StreamDescriptionSummary, StreamModeDetails, UpdateMaxRecordSize,
     },
-    store::{ACCOUNT, Shard, Store},
+    store::{Shard, Store},
 };
-use crate::{api::ApiError, codec::Timestamp};
+use crate::{
+    api::{ACCOUNT, ApiError},
+    codec::Timestamp,
+};
 
 /// A stream may have no more here, so that a slip costs an error and not the memory.
 const MOST_SHARDS: usize = 10_000;

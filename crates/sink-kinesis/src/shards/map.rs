@@ -4,12 +4,14 @@
 //! associated data records to shards using the hash key ranges of the shards" (Developer Guide);
 //! an explicit hash key takes the place of the hash. The ranges are those of the open shards.
 
+use std::collections::BTreeSet;
+
 use aws_sdk_kinesis::types;
 use md5::{Digest as _, Md5};
 use sink_core::Lane;
 
 /// Where a record's partition key, or its explicit hash key, points.
-pub(crate) fn hash_key(partition_key: &str, explicit: Option<u128>) -> u128 {
+pub(super) fn hash_key(partition_key: &str, explicit: Option<u128>) -> u128 {
     explicit.unwrap_or_else(|| u128::from_be_bytes(Md5::digest(partition_key.as_bytes()).into()))
 }
 
@@ -17,17 +19,16 @@ pub(crate) fn hash_key(partition_key: &str, explicit: Option<u128>) -> u128 {
 ///
 /// A wrong or old map costs speed, not correctness: the service places records by its own.
 #[derive(Debug, Default)]
-pub(crate) struct ShardMap {
+pub(super) struct ShardMap {
     /// By first hash key, and then by id: where a list was cut by a resharding and has parent and
     /// child, the child comes later, and [`shard_of`](Self::shard_of) takes the later one.
     shards: Vec<Shard>,
-    /// Their ids, sorted.
-    ids: Vec<String>,
+    ids: BTreeSet<String>,
 }
 
 /// An open shard.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Shard {
+pub(super) struct Shard {
     id: String,
     /// First and last hash key.
     first: u128,
@@ -36,12 +37,12 @@ pub(crate) struct Shard {
 }
 
 impl Shard {
-    pub(crate) fn new(id: &str, first: u128, last: u128) -> Self {
+    pub(super) fn new(id: &str, first: u128, last: u128) -> Self {
         Self { id: id.to_owned(), first, last, lane: Lane::for_key(id.as_bytes()) }
     }
 
     /// `None` for a shard that is closed, and for one whose description cannot be understood.
-    pub(crate) fn open(shard: &types::Shard) -> Option<Self> {
+    pub(super) fn open(shard: &types::Shard) -> Option<Self> {
         let is_closed = shard.sequence_number_range()?.ending_sequence_number().is_some();
         let range = shard.hash_key_range()?;
         let first = range.starting_hash_key().parse().ok()?;
@@ -49,33 +50,32 @@ impl Shard {
         (!is_closed && first <= last).then(|| Self::new(shard.shard_id(), first, last))
     }
 
-    pub(crate) fn id(&self) -> &str {
+    pub(super) fn id(&self) -> &str {
         &self.id
     }
 }
 
 impl ShardMap {
-    pub(crate) fn new(mut shards: Vec<Shard>) -> Self {
+    pub(super) fn new(mut shards: Vec<Shard>) -> Self {
         shards.sort_by(|a, b| (a.first, &a.id).cmp(&(b.first, &b.id)));
-        let mut ids: Vec<_> = shards.iter().map(|shard| shard.id.clone()).collect();
-        ids.sort();
+        let ids = shards.iter().map(|shard| shard.id.clone()).collect();
         Self { shards, ids }
     }
 
     /// Whether nothing is known: no list has come yet.
-    pub(crate) fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.shards.is_empty()
     }
 
     /// The shard that has this hash key; `None` where the map does not know.
-    pub(crate) fn shard_of(&self, hash_key: u128) -> Option<&Shard> {
+    pub(super) fn shard_of(&self, hash_key: u128) -> Option<&Shard> {
         let after = self.shards.partition_point(|shard| shard.first <= hash_key);
         let shard = self.shards.get(after.checked_sub(1)?)?;
         (hash_key <= shard.last).then_some(shard)
     }
 
     /// The lane of a record: that of its shard, so that one slow shard holds up no other.
-    pub(crate) fn lane(&self, partition_key: &str, explicit_hash_key: Option<u128>) -> Lane {
+    pub(super) fn lane(&self, partition_key: &str, explicit_hash_key: Option<u128>) -> Lane {
         // Not worth a hash: there is nothing to find out.
         if let [Shard { first: 0, last: u128::MAX, lane, .. }] = self.shards[..] {
             return lane;
@@ -88,8 +88,8 @@ impl ShardMap {
     }
 
     /// Whether there is an open shard with this id.
-    pub(crate) fn has(&self, id: &str) -> bool {
-        self.ids.binary_search_by(|known| known.as_str().cmp(id)).is_ok()
+    pub(super) fn has(&self, id: &str) -> bool {
+        self.ids.contains(id)
     }
 }
 

@@ -1,30 +1,23 @@
-//! When the shards are to be listed, and when trouble with it is worth a warning.
+//! When a view is to be fetched, and when trouble with it is worth a warning.
 
 use std::time::Duration;
 
 use tokio::{task::AbortHandle, time::Instant};
 
-/// How old a map may become when nothing speaks against it.
+use super::Trouble;
+
+/// How old a view may become when nothing speaks against it.
 const LONGEST_AGE: Duration = Duration::from_secs(5 * 60);
-/// From one list to the next, at least. ListShards may be called 1,000 times a second and stream
-/// (formerly 100), by all programs together.
+/// From one fetch to the next, at least: all programs of an account share the service's limit on
+/// such calls.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(10);
 /// From one warning of the same trouble to the next.
 const BETWEEN_WARNINGS: Duration = Duration::from_secs(5 * 60);
 
-/// Why there is no list.
-#[derive(Debug, PartialEq)]
-pub(crate) enum Trouble {
-    /// `kinesis:ListShards` is not allowed.
-    Denied,
-    /// Something else, in words.
-    Other(String),
-}
-
-/// When to list, and when to warn.
+/// When to fetch, and when to warn.
 #[derive(Debug, Default)]
-pub(crate) struct Schedule {
-    /// The list that was begun last. A handle and no flag: it knows of a panic too.
+pub(super) struct Schedule {
+    /// The fetch that was begun last. A handle and no flag: it knows of a panic too.
     task: Option<AbortHandle>,
     begun_at: Option<Instant>,
     /// In a row.
@@ -35,20 +28,20 @@ pub(crate) struct Schedule {
 }
 
 impl Schedule {
-    /// A task lists now.
-    pub(crate) fn begun(&mut self, task: AbortHandle) {
+    /// A task fetches now.
+    pub(super) fn begun(&mut self, task: AbortHandle) {
         self.task = Some(task);
     }
 
-    /// Nobody needs the list any more.
-    pub(crate) fn abort(&self) {
+    /// Nobody needs the view any more.
+    pub(super) fn abort(&self) {
         if let Some(task) = &self.task {
             task.abort();
         }
     }
 
-    /// Whether a list is to be begun now; counts it as begun if so.
-    pub(crate) fn is_due(&mut self, now: Instant, is_outdated: bool) -> bool {
+    /// Whether a fetch is to be begun now; counts it as begun if so.
+    pub(super) fn is_due(&mut self, now: Instant, is_outdated: bool) -> bool {
         if self.task.as_ref().is_some_and(|task| !task.is_finished()) {
             return false;
         }
@@ -66,13 +59,13 @@ impl Schedule {
         is_due
     }
 
-    pub(crate) fn succeeded(&mut self) {
+    pub(super) fn succeeded(&mut self) {
         self.failures = 0;
         self.has_told_of_denial = false;
     }
 
     /// Whether to warn of it.
-    pub(crate) fn failed(&mut self, now: Instant, trouble: &Trouble) -> bool {
+    pub(super) fn failed(&mut self, now: Instant, trouble: &Trouble) -> bool {
         self.failures = self.failures.saturating_add(1);
         if *trouble == Trouble::Denied {
             return !std::mem::replace(&mut self.has_told_of_denial, true);
@@ -98,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_due_at_first_and_then_every_5_minutes_or_after_10_seconds_where_it_is_outdated() {
+    fn a_fetch_is_due_at_first_and_then_every_5_minutes_or_after_10_seconds_where_it_is_outdated() {
         let start = Instant::now();
         for (is_outdated, pause) in [(false, secs(300)), (true, secs(10))] {
             let mut schedule = Schedule::default();
@@ -136,7 +129,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_list_at_a_time_whatever_became_of_the_one_before() {
+    async fn one_fetch_at_a_time_whatever_became_of_the_one_before() {
         let start = Instant::now();
         let mut schedule = Schedule::default();
         assert!(schedule.is_due(start, false));

@@ -1,0 +1,115 @@
+//! The shards of the stream: which one a record will go to, and what shows that they have changed.
+
+mod list;
+mod map;
+
+use aws_sdk_kinesis::{
+    Client,
+    operation::put_records::builders::PutRecordsInputBuilder,
+    types::{PutRecordsRequestEntry, PutRecordsResultEntry},
+};
+use sink_aws::Refreshed;
+use sink_core::Lane;
+
+use self::{
+    list::ListShards,
+    map::{ShardMap, hash_key},
+};
+use crate::{config::Stream, converter::KinesisEntry};
+
+/// Records of a request whose shard is predicted and compared.
+const SAMPLES: usize = 3;
+
+/// The shards of a stream, listed again when that seems due.
+#[derive(Debug)]
+pub(crate) struct Shards(Refreshed<ListShards>);
+
+/// Some records of a request: place and hash key.
+pub(crate) type Samples = Vec<(usize, u128)>;
+
+impl Shards {
+    pub(crate) fn new(client: Client, stream: Stream) -> Self {
+        Self(Refreshed::new(ListShards { client, stream }))
+    }
+
+    pub(crate) fn lane(&self, entry: &KinesisEntry) -> Lane {
+        self.0.view().lane(entry.partition_key(), entry.explicit_hash_key())
+    }
+
+    /// To be called before a request is sent; what it gives belongs to [`answered`](Self::answered).
+    pub(crate) fn sending(&self, request: &PutRecordsInputBuilder) -> Samples {
+        self.0.refresh_if_due(false);
+        let records = request.get_records().as_deref().unwrap_or_default();
+        let step = records.len().div_ceil(SAMPLES).max(1);
+        let sample = |(at, record): (usize, &PutRecordsRequestEntry)| {
+            let explicit = record.explicit_hash_key().and_then(|text| text.parse().ok());
+            (at, hash_key(record.partition_key().unwrap_or_default(), explicit))
+        };
+        records.iter().enumerate().step_by(step).map(sample).collect()
+    }
+
+    /// Lists the shards again if the answer shows that the map is out of date.
+    pub(crate) fn answered(&self, samples: &Samples, records: &[PutRecordsResultEntry]) {
+        let is_outdated = is_outdated(&self.0.view(), samples, records);
+        if is_outdated {
+            self.0.refresh_if_due(true);
+        }
+    }
+}
+
+/// Whether the service has other shards than the map.
+///
+/// Resharding makes shards with new ids, and one look at each id finds them. The samples find what
+/// ids cannot show: a stream that was deleted and made anew with other ranges.
+fn is_outdated(map: &ShardMap, samples: &Samples, records: &[PutRecordsResultEntry]) -> bool {
+    if map.is_empty() {
+        return false; // the list is due as soon as it may be, whatever the answers say
+    }
+    let is_new = |record: &PutRecordsResultEntry| record.shard_id().is_some_and(|id| !map.has(id));
+    let is_elsewhere = |(at, hash_key): &(usize, u128)| {
+        let shard = records.get(*at).and_then(PutRecordsResultEntry::shard_id);
+        shard.is_some_and(|id| map.shard_of(*hash_key).is_none_or(|shard| shard.id() != id))
+    };
+    records.iter().any(is_new) || samples.iter().any(is_elsewhere)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{map::Shard, *};
+
+    fn map() -> ShardMap {
+        ShardMap::new(vec![Shard::new("a", 0, 99), Shard::new("b", 100, u128::MAX)])
+    }
+
+    fn stored(id: &str) -> PutRecordsResultEntry {
+        PutRecordsResultEntry::builder().sequence_number("1").shard_id(id).build()
+    }
+
+    #[test]
+    fn an_answer_shows_whether_the_map_is_out_of_date() {
+        let refused = || PutRecordsResultEntry::builder().error_code("InternalFailure").build();
+        for (samples, records, expected) in [
+            (vec![], vec![], false),
+            (vec![(0, 0), (1, 100)], vec![stored("a"), stored("b")], false),
+            // Resharded, whether or not that record is a sample.
+            (vec![(0, 0)], vec![stored("a"), stored("c")], true),
+            (vec![(0, 0)], vec![stored("c")], true),
+            // Known ids, other ranges.
+            (vec![(0, 0)], vec![stored("b")], true),
+            (vec![(1, 100)], vec![stored("b"), stored("a")], true),
+            // What is not stored says nothing, nor does an answer that is too short.
+            (vec![(0, 0), (1, 0)], vec![refused(), stored("a")], false),
+            (vec![(0, 0), (7, 0)], vec![stored("a")], false),
+        ] {
+            assert_eq!(
+                is_outdated(&map(), &samples, &records),
+                expected,
+                "{samples:?} {records:?}"
+            );
+        }
+        assert!(
+            !is_outdated(&ShardMap::default(), &vec![(0, 0)], &[stored("c")]),
+            "nothing is known"
+        );
+    }
+}
