@@ -159,6 +159,7 @@ pub fn readme_table(own: &[(&str, Class)]) -> String {
             Class::Throttled => "sends again what was refused, and less at a time",
             Class::Unavailable => "sends again",
             Class::Expired => "sends again for 30 s, then stops",
+            Class::Bisect => "halves the request until the bad entry stands alone, and rejects it",
             Class::Fatal(advice) => &format!("stops: {advice}"),
         };
         table.push_str(&format!("| {codes} | {what} |\n"));

@@ -1,13 +1,11 @@
 //! Which namespace, and how to write to it.
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::{fmt, str::FromStr};
 
 use aws_sdk_cloudwatch::Client;
 use serde::{Deserialize, Serialize};
-use sink_aws::AwsConfig;
-use sink_core::{
-    Destination as _, ElementConverter, Error, ErrorKind, Settings, Sink, SinkBuilder,
-};
+use sink_aws::{AwsConfig, Setup, Target};
+use sink_core::{ElementConverter, Error, ErrorKind, Settings, Sink, SinkBuilder};
 
 use crate::{converter::MetricDatum, request::CloudWatchDestination};
 
@@ -63,11 +61,10 @@ impl CloudWatchSinkConfig {
     /// # Cancel safety
     ///
     /// Cancelling it loses nothing: see [`AwsConfig::load`].
-    pub async fn build<T, C>(&self, converter: C) -> Result<CloudWatchSink<T>, Error>
-    where
-        T: 'static,
-        C: ElementConverter<T, Entry = MetricDatum>,
-    {
+    pub async fn build<T: 'static>(
+        &self,
+        converter: impl ElementConverter<T, Entry = MetricDatum>,
+    ) -> Result<CloudWatchSink<T>, Error> {
         self.builder(converter).await?.build()
     }
 
@@ -80,24 +77,12 @@ impl CloudWatchSinkConfig {
     /// # Cancel safety
     ///
     /// As [`build`](Self::build).
-    pub async fn builder<T, C>(
+    pub async fn builder<T: 'static>(
         &self,
-        converter: C,
-    ) -> Result<SinkBuilder<T, CloudWatchDestination>, Error>
-    where
-        T: 'static,
-        C: ElementConverter<T, Entry = MetricDatum>,
-    {
-        let (namespace, mut problems) = self.check();
-        let request_timeout = self.settings.request_timeout.unwrap_or(Duration::from_secs(60));
-        let config = self.aws.load(request_timeout).await;
-        let config = config.map_err(|error| problems.push(error.message().to_owned()));
-        match (namespace, config) {
-            (Some(namespace), Ok(config)) if problems.is_empty() => {
-                Ok(self.with(namespace, &Client::new(&config), converter))
-            }
-            _ => Err(wrong(&problems)),
-        }
+        converter: impl ElementConverter<T, Entry = MetricDatum>,
+    ) -> Result<SinkBuilder<T, CloudWatchDestination>, Error> {
+        let (namespace, config) = self.setup().load::<CloudWatchDestination, Namespace>().await?;
+        Ok(self.sink(namespace, &Client::new(&config), converter))
     }
 
     /// A builder with these settings that writes with this client, instead of one made from
@@ -106,51 +91,29 @@ impl CloudWatchSinkConfig {
     /// # Errors
     ///
     /// [`ErrorKind::Config`] with all that is wrong with the namespace and the settings.
-    pub fn builder_with_client<T, C>(
+    pub fn builder_with_client<T: 'static>(
         &self,
         client: &Client,
-        converter: C,
-    ) -> Result<SinkBuilder<T, CloudWatchDestination>, Error>
-    where
-        T: 'static,
-        C: ElementConverter<T, Entry = MetricDatum>,
-    {
-        match self.check() {
-            (Some(namespace), problems) if problems.is_empty() => {
-                Ok(self.with(namespace, client, converter))
-            }
-            (_, problems) => Err(wrong(&problems)),
-        }
+        converter: impl ElementConverter<T, Entry = MetricDatum>,
+    ) -> Result<SinkBuilder<T, CloudWatchDestination>, Error> {
+        let region = client.config().region().map(AsRef::as_ref);
+        let namespace = self.setup().check::<CloudWatchDestination, Namespace>(region)?;
+        Ok(self.sink(namespace, client, converter))
     }
 
-    fn with<T, C>(
+    fn setup(&self) -> Setup<'_> {
+        Setup::new("CloudWatch configuration", &self.namespace, &self.aws, &self.settings)
+    }
+
+    fn sink<T: 'static>(
         &self,
         namespace: Namespace,
         client: &Client,
-        converter: C,
-    ) -> SinkBuilder<T, CloudWatchDestination>
-    where
-        T: 'static,
-        C: ElementConverter<T, Entry = MetricDatum>,
-    {
+        converter: impl ElementConverter<T, Entry = MetricDatum>,
+    ) -> SinkBuilder<T, CloudWatchDestination> {
         let destination = CloudWatchDestination::new(namespace, client);
         Sink::builder(converter, destination).settings(self.settings.clone())
     }
-
-    /// What is wrong with the data.
-    fn check(&self) -> (Option<Namespace>, Vec<String>) {
-        let mut problems = Vec::new();
-        let namespace = self.namespace.parse::<Namespace>();
-        let namespace = namespace.map_err(|error| problems.push(error.message().to_owned())).ok();
-        let settings =
-            self.settings.resolve(&CloudWatchDestination::LIMITS, &CloudWatchDestination::DEFAULTS);
-        problems.extend(settings.err().map(|error| error.message().to_owned()));
-        (namespace, problems)
-    }
-}
-
-fn wrong(problems: &[String]) -> Error {
-    Error::new(ErrorKind::Config, "CloudWatch configuration", problems.join("; "))
 }
 
 /// The namespace of metrics: what keeps an application's apart from another's.
@@ -162,6 +125,10 @@ impl Namespace {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+impl Target for Namespace {
+    const NOUN: &'static str = "namespace";
 }
 
 impl FromStr for Namespace {

@@ -4,14 +4,12 @@ use std::fmt;
 
 use aws_sdk_cloudwatch::{
     Client,
-    config::{StalledStreamProtectionConfig, retry::RetryConfig},
     error::SdkError,
     operation::put_metric_data::{
         PutMetricDataError, PutMetricDataOutput, builders::PutMetricDataInputBuilder,
     },
     types,
 };
-use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_types::DateTime;
 use sink_aws::Classifier;
 use sink_core::{Batch, Destination, Limits, Outcome};
@@ -36,17 +34,11 @@ impl CloudWatchDestination {
     /// are switched off: the engine owns them. Its connections, credentials, timeouts and
     /// compression stay: the SDK compresses requests of 10,240 bytes and more with gzip.
     pub fn new(namespace: Namespace, client: &Client) -> Self {
-        let config = client
-            .config()
-            .to_builder()
-            .retry_config(RetryConfig::disabled())
-            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-            .build();
-        let region = config.region().map_or("none", |region| region.as_ref()).to_owned();
+        let client = Client::from_conf(sink_aws::without_retries!(client));
         let classifier = Classifier::new("PutMetricData", CODES)
             .with_context("namespace", namespace.as_str())
-            .with_context("region", region);
-        Self { client: Client::from_conf(config), namespace, classifier }
+            .with_region(client.config().region());
+        Self { client, namespace, classifier }
     }
 }
 
@@ -54,7 +46,7 @@ impl Destination for CloudWatchDestination {
     type Entry = MetricDatum;
     type Request = PutMetricDataInputBuilder;
     type Response = PutMetricDataOutput;
-    type Error = SdkError<PutMetricDataError, HttpResponse>;
+    type Error = SdkError<PutMetricDataError>;
 
     const KIND: &'static str = "cloudwatch";
 

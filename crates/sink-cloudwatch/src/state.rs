@@ -11,6 +11,7 @@
 //!
 //! Numbers are little-endian; the time is a whole number, other numbers are doubles.
 
+use sink_aws::parts::{Parts, put_with_length};
 use sink_core::SnapshotEntry;
 
 use crate::{
@@ -26,12 +27,12 @@ impl SnapshotEntry for MetricDatum {
     fn encode(&self, bytes: &mut Vec<u8>) {
         let metric = &self.metric;
         bytes.push(VERSION);
-        put_text(bytes, metric.name());
+        put_with_length(bytes, metric.name().as_bytes());
         #[allow(clippy::cast_possible_truncation)] // a metric has at most 30
         bytes.push(metric.dimensions().len() as u8);
         for (name, value) in metric.dimensions() {
-            put_text(bytes, name);
-            put_text(bytes, value);
+            put_with_length(bytes, name.as_bytes());
+            put_with_length(bytes, value.as_bytes());
         }
         bytes.extend([metric.unit() as u8, metric.resolution().seconds()]);
         bytes.extend(self.timestamp.to_le_bytes());
@@ -59,92 +60,57 @@ impl SnapshotEntry for MetricDatum {
 
     /// The time is taken as it is: what has become too old, CloudWatch refuses with a reason.
     fn decode(bytes: &[u8]) -> Result<Self, String> {
-        let mut rest = Rest(bytes);
-        let version = rest.byte("the version")?;
-        if version != VERSION {
-            return Err(format!(
-                "the metric datum has format version {version}; this program reads version \
-                 {VERSION}: use a newer one"
-            ));
+        let mut parts = Parts::new("metric datum", VERSION, bytes)?;
+        let mut builder = Metric::builder(text(&mut parts, "the metric's name")?);
+        for _ in 0..byte(&mut parts, "the number of dimensions")? {
+            let name = text(&mut parts, "a dimension's name")?;
+            builder = builder.dimension(name, text(&mut parts, "a dimension's value")?);
         }
-        let mut builder = Metric::builder(rest.text("the metric's name")?);
-        for _ in 0..rest.byte("the number of dimensions")? {
-            let name = rest.text("a dimension's name")?;
-            builder = builder.dimension(name, rest.text("a dimension's value")?);
-        }
-        let unit = rest.byte("the unit")?;
+        let unit = byte(&mut parts, "the unit")?;
         let unit = Unit::ALL.get(usize::from(unit)).ok_or_else(|| {
             format!("the unit has number {unit}; this program knows 0 to {}", Unit::ALL.len() - 1)
         })?;
-        let resolution = match rest.byte("the resolution")? {
+        let resolution = match byte(&mut parts, "the resolution")? {
             1 => Resolution::Second,
             60 => Resolution::Minute,
             other => return Err(format!("the resolution is {other}; it is 1 or 60")),
         };
         let metric = builder.unit(*unit).resolution(resolution).build();
         let metric = metric.map_err(|error| error.to_string())?;
-        let timestamp = i64::from_le_bytes(rest.array("the timestamp")?);
-        let datum = match rest.byte("the kind of value")? {
-            0 => metric.value(rest.number("the value")?),
+        let timestamp = i64::from_le_bytes(parts.array("the timestamp")?);
+        let datum = match byte(&mut parts, "the kind of value")? {
+            0 => metric.value(number(&mut parts, "the value")?),
             1 => {
                 let mut counted = Vec::new();
-                for _ in 0..rest.byte("the number of values")? {
-                    counted.push((rest.number("a value")?, rest.number("a count")?));
+                for _ in 0..byte(&mut parts, "the number of values")? {
+                    counted.push((number(&mut parts, "a value")?, number(&mut parts, "a count")?));
                 }
                 metric.values(counted)
             }
             2 => metric.statistics(StatisticSet {
-                sample_count: rest.number("the sample count")?,
-                sum: rest.number("the sum")?,
-                minimum: rest.number("the minimum")?,
-                maximum: rest.number("the maximum")?,
+                sample_count: number(&mut parts, "the sample count")?,
+                sum: number(&mut parts, "the sum")?,
+                minimum: number(&mut parts, "the minimum")?,
+                maximum: number(&mut parts, "the maximum")?,
             }),
             kind => return Err(format!("the kind of value is {kind}; it is 0, 1 or 2")),
         };
-        if !rest.0.is_empty() {
-            return Err(format!("{} bytes stand after the end of the metric datum", rest.0.len()));
-        }
+        parts.end()?;
         datum.map(|datum| Self { timestamp, ..datum }).map_err(|error| error.to_string())
     }
 }
 
-fn put_text(bytes: &mut Vec<u8>, text: &str) {
-    bytes.extend((text.len() as u64).to_le_bytes());
-    bytes.extend(text.as_bytes());
+fn byte(parts: &mut Parts<'_>, what: &str) -> Result<u8, String> {
+    parts.array(what).map(|[byte]| byte)
 }
 
-/// What is not read yet. Nothing is allocated before it is known to be there.
-struct Rest<'a>(&'a [u8]);
-
-impl<'a> Rest<'a> {
-    fn array<const N: usize>(&mut self, what: &str) -> Result<[u8; N], String> {
-        let (array, rest) =
-            self.0.split_first_chunk().ok_or_else(|| cut_short(what, N as u64, self.0.len()))?;
-        self.0 = rest;
-        Ok(*array)
-    }
-
-    fn byte(&mut self, what: &str) -> Result<u8, String> {
-        self.array(what).map(|[byte]| byte)
-    }
-
-    fn number(&mut self, what: &str) -> Result<f64, String> {
-        self.array(what).map(f64::from_le_bytes)
-    }
-
-    fn text(&mut self, what: &str) -> Result<&'a str, String> {
-        let length = u64::from_le_bytes(self.array(&format!("the length of {what}"))?);
-        let (part, rest) = usize::try_from(length)
-            .ok()
-            .and_then(|length| self.0.split_at_checked(length))
-            .ok_or_else(|| cut_short(what, length, self.0.len()))?;
-        self.0 = rest;
-        std::str::from_utf8(part).map_err(|error| format!("{what} is no UTF-8: {error}"))
-    }
+fn number(parts: &mut Parts<'_>, what: &str) -> Result<f64, String> {
+    parts.array(what).map(f64::from_le_bytes)
 }
 
-fn cut_short(what: &str, needed: u64, left: usize) -> String {
-    format!("the metric datum is cut short: {what} needs {needed} bytes, {left} are left")
+fn text<'a>(parts: &mut Parts<'a>, what: &str) -> Result<&'a str, String> {
+    std::str::from_utf8(parts.with_length(what)?)
+        .map_err(|error| format!("{what} is no UTF-8: {error}"))
 }
 
 #[cfg(test)]
@@ -210,7 +176,7 @@ mod tests {
             (with(31, 2), "the resolution is 2; it is 1 or 60"),
             (with(40, 3), "the kind of value is 3; it is 0, 1 or 2"),
             (with(end - 1, 0xc0), "has the count of a value -2e0"),
-            ([whole.clone(), vec![0]].concat(), "1 bytes stand after the end of the metric datum"),
+            ([whole.clone(), vec![0]].concat(), "1 bytes stand after the end"),
         ] {
             let error = MetricDatum::decode(&bytes).unwrap_err();
             assert!(error.contains(expected), "{expected} is missing in: {error}");
