@@ -43,7 +43,7 @@ impl MetricDatum {
     }
 
     /// Equal for data that [`merge`](Self::merge) may merge. Others may have the same by chance.
-    pub fn merge_key(&self) -> u64 {
+    pub(crate) fn merge_key(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         let is_summary = matches!(self.value, MetricValue::Statistics(_));
         (self.metric.hash64(), self.period(), is_summary).hash(&mut hasher);

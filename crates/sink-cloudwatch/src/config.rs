@@ -19,7 +19,8 @@ pub type CloudWatchSink<T> = Sink<T, MetricDatum>;
 ///     r#"{
 ///         "namespace": "Shop/Checkout",
 ///         "aws": { "region": "eu-central-1" },
-///         "settings": { "max_time_in_buffer": "10s" }
+///         "settings": { "max_time_in_buffer": "10s" },
+///         "aggregate": true
 ///     }"#,
 /// )?;
 /// assert_eq!(config.namespace, "Shop/Checkout");
@@ -39,6 +40,16 @@ pub struct CloudWatchSinkConfig {
     /// [`CloudWatchDestination`].
     #[serde(default)]
     pub settings: Settings,
+    /// Whether data that wait in the sink are merged into one, where they are of one metric (name,
+    /// dimensions, unit and resolution) and one period (a minute, or a second where the metric is
+    /// stored by the second): see [`MetricDatum::merge`]. Default: no.
+    ///
+    /// Count, sum, minimum, maximum and percentiles stay what they are; the time becomes the begin
+    /// of the period. What arrives within `max_time_in_buffer` is merged, so a longer one saves
+    /// more. What [`Sink::write_tracked`] wrote is not merged into an earlier datum, nor anything
+    /// with `ordering` `per_lane`.
+    #[serde(default)]
+    pub aggregate: bool,
 }
 
 impl CloudWatchSinkConfig {
@@ -48,6 +59,7 @@ impl CloudWatchSinkConfig {
             namespace: namespace.into(),
             aws: AwsConfig::default(),
             settings: Settings::default(),
+            aggregate: false,
         }
     }
 
@@ -111,7 +123,7 @@ impl CloudWatchSinkConfig {
         client: &Client,
         converter: impl ElementConverter<T, Entry = MetricDatum>,
     ) -> SinkBuilder<T, CloudWatchDestination> {
-        let destination = CloudWatchDestination::new(namespace, client);
+        let destination = CloudWatchDestination::new(namespace, client).aggregate(self.aggregate);
         Sink::builder(converter, destination).settings(self.settings.clone())
     }
 }

@@ -203,6 +203,10 @@ impl Entry for MetricDatum {
     fn size_bytes(&self) -> usize {
         self.metric.size_bytes() + crate::request::value_size(&self.value)
     }
+
+    fn merge(&mut self, newer: Self) -> Result<(), Self> {
+        Self::merge(self, newer) // the inherent one
+    }
 }
 
 /// A converter for elements that are data already. Others are made by a closure

@@ -27,6 +27,7 @@ pub struct CloudWatchDestination {
     client: Client,
     namespace: Namespace,
     classifier: Classifier,
+    aggregate: bool,
 }
 
 impl CloudWatchDestination {
@@ -38,7 +39,15 @@ impl CloudWatchDestination {
         let classifier = Classifier::new("PutMetricData", CODES)
             .with_context("namespace", namespace.as_str())
             .with_region(client.config().region());
-        Self { client, namespace, classifier }
+        Self { client, namespace, classifier, aggregate: false }
+    }
+
+    /// Whether data that wait are merged: see
+    /// [`CloudWatchSinkConfig::aggregate`](crate::CloudWatchSinkConfig::aggregate). Default: no.
+    #[must_use]
+    pub fn aggregate(mut self, aggregate: bool) -> Self {
+        self.aggregate = aggregate;
+        self
     }
 }
 
@@ -79,6 +88,10 @@ impl Destination for CloudWatchDestination {
         sent: usize,
     ) -> Outcome {
         failures::outcome(&self.classifier, answer, sent)
+    }
+
+    fn merge_key(&self, entry: &MetricDatum) -> Option<u64> {
+        self.aggregate.then(|| entry.merge_key())
     }
 }
 
