@@ -58,9 +58,8 @@ pub(crate) fn outcome(
     answer: Result<PutMetricDataOutput, SdkError<PutMetricDataError>>,
     sent: usize,
 ) -> Outcome {
-    let error = match answer {
-        Ok(_) => return classifier.answered(sent, std::iter::repeat_n(None, sent)),
-        Err(error) => error,
+    let Err(error) = answer else {
+        return classifier.answered(sent, std::iter::repeat_n(None, sent));
     };
     // A proxy's answer has no code, and is fatal to other sinks; here the halves are smaller.
     let is_too_large = error.raw_response().is_some_and(|answer| answer.status().as_u16() == 413);
