@@ -16,7 +16,9 @@ use sink_cloudwatch::{CloudWatchSink, CloudWatchSinkConfig, Metric, MetricDatum,
 
 /// Recording never waits: it notes a number here, and [`CloudWatchRecorder::report`] sends it.
 #[derive(Clone, Default)]
-struct CloudWatchRecorder(Arc<Mutex<HashMap<(Key, Unit), Arc<Series>>>>);
+struct CloudWatchRecorder(Arc<Mutex<AllSeries>>);
+
+type AllSeries = HashMap<(Key, Unit), Arc<Series>>;
 
 /// One metric, and what was recorded since the last report.
 struct Series {
@@ -36,17 +38,16 @@ impl CloudWatchRecorder {
     /// Labels become dimensions. `None`, and a message, where CloudWatch would not take the names.
     fn series(&self, key: &Key, unit: Unit) -> Option<Arc<Series>> {
         let (mut all, id) = (lock(&self.0), (key.clone(), unit));
-        if let Some(series) = all.get(&id) {
-            return Some(Arc::clone(series));
+        if let Some(series) = all.get(&id).cloned() {
+            return Some(series);
         }
         let builder = Metric::builder(key.name()).unit(unit);
         let builder =
             key.labels().fold(builder, |b, label| b.dimension(label.key(), label.value()));
         let metric =
             builder.build().inspect_err(|error| eprintln!("not recorded: {error}")).ok()?;
-        let series = Arc::new(Series { metric, noted: Mutex::default() });
-        all.insert(id, Arc::clone(&series));
-        Some(series)
+        let series = Series { metric, noted: Mutex::default() };
+        Some(Arc::clone(all.entry(id).or_insert(Arc::new(series))))
     }
 
     /// Writes what was recorded since the last time. What the sink holds then it merges by itself.
@@ -93,13 +94,13 @@ impl Recorder for CloudWatchRecorder {
 
 impl metrics::CounterFn for Series {
     fn increment(&self, value: u64) {
-        let total = &mut lock(&self.noted).total;
-        *total = total.saturating_add(value);
+        let mut noted = lock(&self.noted);
+        noted.total = noted.total.saturating_add(value);
     }
 
     fn absolute(&self, value: u64) {
-        let total = &mut lock(&self.noted).total;
-        *total = value.max(*total);
+        let mut noted = lock(&self.noted);
+        noted.total = noted.total.max(value);
     }
 }
 
@@ -123,18 +124,17 @@ impl metrics::HistogramFn for Series {
     }
 }
 
-/// Nothing here panics half-way.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mut config = CloudWatchSinkConfig::new(std::env::args().nth(1).unwrap_or("Shop".into()));
+    let namespace = std::env::args().nth(1).ok_or("usage: cloudwatch_metrics NAMESPACE")?;
+    let mut config = CloudWatchSinkConfig::new(namespace);
     config.aggregate = true;
     let (sink, recorder) = (config.build(as_is).await?, CloudWatchRecorder::default());
     metrics::set_global_recorder(recorder.clone())?;
-
     // The application; in one that stays, a task calls `report` every few seconds.
     for round in 0..10_u32 {
         for request in 0..1000_u32 {
