@@ -1,16 +1,9 @@
 //! The first piece: an element becomes a Kinesis record.
 
-use std::{
-    fmt,
-    hash::{BuildHasher, RandomState},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
-use sink_aws::{BoxError, Serializer};
+use sink_aws::{BoxError, RandomKeys, Serializer};
 use sink_core::{ConvertError, ElementConverter, Entry, Error, ErrorKind};
 
 /// Characters (not bytes) that a partition key may have.
@@ -36,10 +29,8 @@ impl KinesisEntry {
         data: impl Into<Bytes>,
     ) -> Result<Self, ConvertError> {
         let partition_key = partition_key.into();
-        match key_problem(&partition_key) {
-            None => Ok(Self { data: data.into(), partition_key, explicit_hash_key: None }),
-            Some(problem) => Err(ConvertError::new(problem)),
-        }
+        check_key(&partition_key).map_err(ConvertError::new)?;
+        Ok(Self { data: data.into(), partition_key, explicit_hash_key: None })
     }
 
     /// Sends it to the shard whose range holds this hash, instead of the one of the key.
@@ -86,13 +77,13 @@ impl fmt::Debug for KinesisEntry {
     }
 }
 
-fn key_problem(key: &str) -> Option<String> {
+fn check_key(key: &str) -> Result<(), String> {
     // Most keys are short in bytes, and then need not be counted.
     let chars = if key.len() <= MAX_KEY_CHARS { key.len() } else { key.chars().count() };
     match chars {
-        0 => Some("the partition key is empty; Kinesis takes 1 to 256 characters".to_owned()),
-        1..=MAX_KEY_CHARS => None,
-        _ => Some(format!(
+        0 => Err("the partition key is empty; Kinesis takes 1 to 256 characters".to_owned()),
+        1..=MAX_KEY_CHARS => Ok(()),
+        _ => Err(format!(
             "the partition key {} has {chars} characters; Kinesis takes 1 to 256",
             shortened(key)
         )),
@@ -143,8 +134,7 @@ impl<T> KinesisConverter<T> {
         B: Into<Bytes>,
         E: Into<BoxError>,
     {
-        let key = Key::Random(RandomKeys::new(RandomState::new().hash_one(0)));
-        Self { serializer: Serializer::new(serialize), key }
+        Self { serializer: Serializer::new(serialize), key: Key::Random(RandomKeys::default()) }
     }
 
     /// Takes the key from the element. Elements with the same key go to the same shard.
@@ -164,9 +154,8 @@ impl<T> KinesisConverter<T> {
     /// [`ErrorKind::Config`] when the key is empty or has more than 256 characters.
     pub fn fixed_partition_key(mut self, key: impl Into<Arc<str>>) -> Result<Self, Error> {
         let key = key.into();
-        if let Some(problem) = key_problem(&key) {
-            return Err(Error::new(ErrorKind::Config, "partition key", problem));
-        }
+        check_key(&key)
+            .map_err(|problem| Error::new(ErrorKind::Config, "partition key", problem))?;
         self.key = Key::Fixed(key);
         Ok(self)
     }
@@ -226,25 +215,6 @@ pub fn keyed<K: Into<Arc<str>>, D: Into<Bytes>>(
 /// Never.
 pub fn as_is(entry: KinesisEntry) -> Result<KinesisEntry, ConvertError> {
     Ok(entry)
-}
-
-/// 32 random bits as hexadecimal digits: Kinesis hashes them, so that is enough to spread records
-/// evenly, and a longer key would count against the shard's throughput.
-struct RandomKeys(AtomicU64);
-
-impl RandomKeys {
-    fn new(seed: u64) -> Self {
-        Self(AtomicU64::new(seed))
-    }
-
-    /// SplitMix64 (Steele, Lea, Flood 2014): a counter, and so shared without a lock.
-    fn next(&self) -> Arc<str> {
-        const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
-        let mut bits = self.0.fetch_add(STEP, Ordering::Relaxed).wrapping_add(STEP);
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        format!("{:08x}", (bits ^ (bits >> 31)) >> 32).into()
-    }
 }
 
 #[cfg(test)]

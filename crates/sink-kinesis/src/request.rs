@@ -19,8 +19,6 @@ use crate::{
     shards::Shards,
 };
 
-const MIB: usize = 1 << 20;
-
 /// A stream, and the client that writes to it.
 ///
 /// A record's lane is the shard that it will go to, so that a shard that is throttled holds up no
@@ -76,16 +74,16 @@ impl Destination for KinesisDestination {
     /// What the API reference of `PutRecords` allows.
     const LIMITS: Limits = Limits {
         max_batch_size: 500,
-        max_batch_size_in_bytes: 10 * MIB,
-        max_record_size_in_bytes: 10 * MIB,
+        max_batch_size_in_bytes: 10 << 20,
+        max_record_size_in_bytes: 10 << 20,
     };
 
     /// A stream takes records of 1 MiB until it is told otherwise (`UpdateMaxRecordSize`), and a
     /// shard 1 MiB a second: larger requests are throttled sooner and gain nothing.
     const DEFAULTS: Limits = Limits {
         max_batch_size: 500,
-        max_batch_size_in_bytes: 5 * MIB,
-        max_record_size_in_bytes: MIB,
+        max_batch_size_in_bytes: 5 << 20,
+        max_record_size_in_bytes: 1 << 20,
     };
 
     fn build_request(&self, batch: &Batch<'_, KinesisEntry>) -> PutRecordsInputBuilder {

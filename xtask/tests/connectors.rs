@@ -1,0 +1,110 @@
+//! A connector stays thin: what all of them need belongs to `sink-core` or `sink-aws`.
+
+#![allow(clippy::unwrap_used)] // clippy takes helpers of tests for no tests
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Lines of code that a connector may have: neither blank ones, nor comments, nor tests.
+const MOST: usize = 400;
+
+/// Modules in a connector's `src` that count on their own, with the same limit: what the service has
+/// besides the three pieces. A file of that name, a folder, or both.
+const APART: [(&str, &str); 2] = [("sink-kinesis", "shards"), ("sink-cloudwatch", "aggregate")];
+
+/// Files that are compiled for tests only.
+const TESTS: [&str; 2] = ["tests.rs", "testing.rs"];
+
+/// What the engine owns.
+const NOT_A_CONNECTORS: [&str; 4] = ["spawn(", "sleep(", "sleep_until(", "interval("];
+
+fn crates() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates")
+}
+
+/// The connectors that there are.
+fn connectors() -> Vec<&'static str> {
+    let all = ["sink-kinesis", "sink-firehose", "sink-cloudwatch"];
+    let connectors: Vec<_> =
+        all.into_iter().filter(|name| crates().join(name).join("src").is_dir()).collect();
+    assert!(connectors.len() >= 2, "only {connectors:?} in {}", crates().display());
+    connectors
+}
+
+/// The files below a folder that hold code, with what stands in them.
+fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
+    let mut sources = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            if !path.ends_with("tests") {
+                sources.extend(self::sources(&path));
+            }
+        } else if path.extension().is_some_and(|ext| ext == "rs")
+            && !TESTS.iter().any(|tests| path.ends_with(tests))
+        {
+            let text = fs::read_to_string(&path).unwrap();
+            sources.push((path, text));
+        }
+    }
+    sources
+}
+
+/// The lines that count.
+fn code(text: &str) -> Vec<&str> {
+    let mut code = Vec::new();
+    let mut lines = text.lines().peekable();
+    while let Some(line) = lines.next() {
+        let trimmed = line.trim();
+        if line == "#[cfg(test)]" {
+            // `mod tests;`, or a block that ends where a line begins with its brace.
+            if lines.next().is_some_and(|next| next.ends_with('{')) {
+                lines.by_ref().find(|line| *line == "}");
+            }
+        } else if !trimmed.is_empty() && !trimmed.starts_with("//") {
+            code.push(line);
+        }
+    }
+    code
+}
+
+#[test]
+fn only_lines_of_code_count() {
+    let text = "//! Doc.\n\nuse a::b; // why\n    /// doc\n\n#[cfg(test)]\nmod tests {\n    use x;\n}\n\
+                fn f() {\n    // why\n}\n#[cfg(test)]\nmod more;\nfn g() {}\n";
+    assert_eq!(code(text), ["use a::b; // why", "fn f() {", "}", "fn g() {}"]);
+}
+
+#[test]
+fn no_connector_has_more_than_400_lines_of_code() {
+    for connector in connectors() {
+        let source = crates().join(connector).join("src");
+        let (mut own, mut apart) = (0, 0);
+        for (path, text) in sources(&source) {
+            let lines = code(&text).len();
+            let is_apart = APART
+                .iter()
+                .filter(|(of, _)| *of == connector)
+                .map(|(_, module)| source.join(module))
+                .any(|module| path.starts_with(&module) || path == module.with_extension("rs"));
+            *(if is_apart { &mut apart } else { &mut own }) += lines;
+        }
+        assert!(own > 0, "{connector} has no code");
+        assert!(own <= MOST, "{connector} has {own} lines of code: at most {MOST}");
+        assert!(apart <= MOST, "{connector} has {apart} lines of code apart: at most {MOST}");
+    }
+}
+
+#[test]
+fn no_connector_sleeps_or_spawns() {
+    for connector in connectors() {
+        for (path, text) in sources(&crates().join(connector).join("src")) {
+            for line in code(&text) {
+                let found = NOT_A_CONNECTORS.iter().find(|word| line.contains(**word));
+                assert!(found.is_none(), "{}: {line}", path.display());
+            }
+        }
+    }
+}
