@@ -93,17 +93,19 @@ impl Datum {
     }
 }
 
-/// Statistics of one metric, by the first millisecond of each period that has data.
+/// Statistics of one metric, by the first millisecond of each period that has data. Periods are
+/// counted from `origin`.
 pub(super) fn statistics(
     data: &[Datum],
     metric: &str,
     dimensions: &[(&str, &str)],
+    origin: i64,
     period_ms: i64,
 ) -> BTreeMap<i64, StatisticSet> {
     let mut periods = BTreeMap::new();
     for datum in data.iter().filter(|datum| datum.is_of(metric, dimensions)) {
         let Some(more) = datum.statistics() else { continue };
-        let start = datum.timestamp - datum.timestamp.rem_euclid(period_ms);
+        let start = datum.timestamp - (datum.timestamp - origin).rem_euclid(period_ms);
         periods
             .entry(start)
             .and_modify(|statistics: &mut StatisticSet| *statistics = statistics.merge(more))

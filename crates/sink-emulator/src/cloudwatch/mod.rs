@@ -1,10 +1,11 @@
-//! Amazon CloudWatch: PutMetricData, in the protocol of today's SDKs (Smithy's RPC v2 with CBOR).
+//! Amazon CloudWatch: PutMetricData and GetMetricStatistics, in the protocol of today's SDKs (Smithy's RPC v2 with CBOR).
 
 mod check;
 mod datum;
 mod limits;
 mod problems;
 mod put;
+mod read;
 mod shapes;
 mod store;
 
@@ -16,7 +17,13 @@ pub use self::{
     limits::CloudWatchLimits,
     store::RequestSize,
 };
-use crate::{api::ApiError, codec::Encoding, counts::Requests, faults::Faults, server::lock};
+use crate::{
+    api::{ApiError, Call},
+    codec::Encoding,
+    counts::Requests,
+    faults::Faults,
+    server::lock,
+};
 
 /// The metrics of an [`Emulator`](crate::Emulator): what arrived, by namespace.
 #[derive(Debug)]
@@ -52,7 +59,7 @@ impl CloudWatch {
     /// any order), whatever its unit: by the first millisecond since 1970 of each period that has
     /// data. A period shorter than a millisecond is one.
     ///
-    /// CloudWatch answers the same to GetMetricStatistics, for periods of whole seconds.
+    /// GetMetricStatistics answers the same through the API, each unit apart.
     pub fn statistics(
         &self,
         namespace: &str,
@@ -63,7 +70,7 @@ impl CloudWatch {
         let period_ms = i64::try_from(period.as_millis()).unwrap_or(i64::MAX).max(1);
         let store = lock(&self.store);
         let data = store.data.get(namespace).map(Vec::as_slice).unwrap_or_default();
-        datum::statistics(data, metric, dimensions, period_ms)
+        datum::statistics(data, metric, dimensions, 0, period_ms)
     }
 
     /// How many requests to write came, whatever became of them.
@@ -121,6 +128,9 @@ impl CloudWatch {
             "PutMetricData" => {
                 put::put_metric_data(&self.store, encoding, content_encoding, body, faults)?;
                 Ok(Vec::new()) // it has no answer, not even an empty one
+            }
+            "GetMetricStatistics" => {
+                Call { store: &self.store, encoding, body }.with(read::get_metric_statistics)
             }
             _ => Err(ApiError::new(
                 "UnknownOperationException",

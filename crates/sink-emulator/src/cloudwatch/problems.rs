@@ -21,6 +21,14 @@ impl Problems {
         self.0.push(("MissingParameter", format!("The parameter {parameter} is required.")));
     }
 
+    /// What was given, if it was.
+    pub(super) fn required<T>(&mut self, parameter: &str, given: Option<T>) -> Option<T> {
+        if given.is_none() {
+            self.missing(parameter);
+        }
+        given
+    }
+
     pub(super) fn combination(&mut self, message: String) {
         self.0.push(("InvalidParameterCombination", message));
     }
@@ -53,10 +61,7 @@ impl Problems {
         text: Option<String>,
         most: usize,
     ) -> Option<String> {
-        let Some(text) = text else {
-            self.missing(parameter);
-            return None;
-        };
+        let text = self.required(parameter, text)?;
         let length = text.chars().count();
         if length == 0 {
             self.invalid(format!("The parameter {parameter} must be longer than 0 characters."));
@@ -71,10 +76,7 @@ impl Problems {
 
     /// A number that is finite and within ±2^360, if it is one.
     pub(super) fn number(&mut self, parameter: &str, number: Option<Number>) -> Option<f64> {
-        let Some(Number(number)) = number else {
-            self.missing(parameter);
-            return None;
-        };
+        let Number(number) = self.required(parameter, number)?;
         // Neither NaN nor an infinity is in there.
         let limit = 2_f64.powi(360);
         if !(-limit..=limit).contains(&number) {

@@ -1,9 +1,9 @@
-//! Requests, as the API's model has them. Every member may be missing, so that its absence is
+//! PutMetricData, as the API's model has them. Every member may be missing, so that its absence is
 //! answered as the service does.
 
 use std::fmt;
 
-use serde::{Deserialize, Deserializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -97,5 +97,17 @@ impl<'de> Deserialize<'de> for Moment {
         // The nearest millisecond: 0.123 s is a little less as a double.
         #[allow(clippy::cast_possible_truncation)] // saturates
         Ok(Self((seconds * 1000.0).round() as i64))
+    }
+}
+
+impl Serialize for Moment {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[allow(clippy::cast_precision_loss)] // exact for the next 285,000 years
+        let seconds = self.0 as f64 / 1000.0;
+        if serializer.is_human_readable() {
+            seconds.serialize(serializer)
+        } else {
+            ciborium::tag::Required::<f64, 1>(seconds).serialize(serializer)
+        }
     }
 }
