@@ -1,5 +1,9 @@
 //! The command line.
 
+use std::path::PathBuf;
+
+use crate::new_connector::Request;
+
 /// What `cargo xtask --help` prints.
 pub(crate) const HELP: &str = "\
 The workspace's chores. Nothing but the Rust toolchain has to be there beforehand; LocalStack is
@@ -24,6 +28,15 @@ COMMANDS
 
     localstack start | stop | status
         Keeps one LocalStack up between test runs, which `test` then uses and leaves alone.
+
+    new-connector <name> [--plain] [--into <folder>]
+        Makes crates/sink-<name>: a copy of crates/sink-firehose under this name, in the workspace,
+        that compiles and passes the conformance suite; its TODOs say what to put in. <name> is 1
+        to 30 lower-case letters, digits and hyphens, such as event-bus, and no crate's yet.
+        Nothing is overwritten; where it fails, nothing is changed.
+        --plain          for what is not AWS: copies examples/key-value, which needs only sink-core
+        --into <folder>  makes a workspace of its own in this new or empty folder instead
+        docs/new-connector.md is the guide to it.
 
     help, --help, -h
         Prints this.
@@ -52,6 +65,7 @@ pub(crate) enum Command {
     Test { cargo_args: Vec<String> },
     Demo { release: bool, args: Vec<String> },
     LocalStack(Action),
+    NewConnector(Request),
 }
 
 /// What to do with the LocalStack that is kept up between runs.
@@ -100,8 +114,30 @@ pub(crate) fn parse(words: &[String]) -> Result<Command, String> {
             },
             _ => Err("`localstack` takes one of start, stop, status".to_owned()),
         },
+        "new-connector" => new_connector(rest).map(Command::NewConnector),
         other => Err(format!("there is no command `{other}`")),
     }
+}
+
+fn new_connector(words: &[String]) -> Result<Request, String> {
+    let (mut name, mut plain, mut into) = (None, false, None);
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--plain" => plain = true,
+            "--into" => match words.next() {
+                Some(folder) => into = Some(PathBuf::from(folder)),
+                None => return Err("`--into` takes a folder".to_owned()),
+            },
+            flag if flag.starts_with("--") => {
+                return Err(format!("`new-connector` takes --plain and --into, not `{flag}`"));
+            }
+            word if name.is_none() => name = Some(word.to_owned()),
+            word => return Err(format!("`new-connector` takes one name: what is `{word}`?")),
+        }
+    }
+    let name = name.ok_or("`new-connector` takes a name, such as `event-bus`")?;
+    Ok(Request { name, plain, into })
 }
 
 fn is_help(word: &str) -> bool {
@@ -174,6 +210,30 @@ mod tests {
         assert!(parsed("localstack").is_err());
         assert!(parsed("localstack start now").is_err());
         assert!(parsed("localstack restart").unwrap_err().contains("`restart`"));
+    }
+
+    #[test]
+    fn a_new_connector_has_one_name_and_may_be_plain_and_elsewhere() {
+        let request = |name: &str, plain, into: Option<&str>| {
+            let (name, into) = (name.to_owned(), into.map(PathBuf::from));
+            Ok(Command::NewConnector(Request { name, plain, into }))
+        };
+        assert_eq!(parsed("new-connector redis"), request("redis", false, None));
+        assert_eq!(parsed("new-connector --plain redis"), request("redis", true, None));
+        assert_eq!(
+            parsed("new-connector redis --into ../x"),
+            request("redis", false, Some("../x"))
+        );
+        for (line, expected) in [
+            ("new-connector", "takes a name"),
+            ("new-connector --plain", "takes a name"),
+            ("new-connector redis kafka", "`kafka`"),
+            ("new-connector redis --from x", "`--from`"),
+            ("new-connector redis --into", "takes a folder"),
+        ] {
+            let wrong = parsed(line).unwrap_err();
+            assert!(wrong.contains(expected), "{line}: {wrong}");
+        }
     }
 
     #[test]

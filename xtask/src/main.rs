@@ -8,6 +8,7 @@ mod args;
 mod demo;
 mod http;
 mod localstack;
+mod new_connector;
 mod steps;
 mod test;
 
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         }
         Command::Test { cargo_args } => test::run(&cargo_args),
         Command::Demo { release, args } => demo::run(release, &args),
+        Command::NewConnector(request) => new_connector::run(&request).map_err(Failure::from),
         Command::LocalStack(action) => localstack::command(action).map_err(Failure::from),
     };
     match done {
