@@ -1,4 +1,4 @@
-//! A whole run, in a copy of the workspace's manifests; `.ci/run` compiles what comes out and runs
+//! Whole runs, in a copy of the workspace; `.ci/run` compiles what comes out and runs
 //! its tests.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,24 +18,15 @@ impl Folder {
         Self(path)
     }
 
-    /// With what a copy is made from.
+    /// A copy of this workspace, but for what cargo and git keep there.
     fn workspace() -> Self {
         let folder = Self::new();
-        for file in ["Cargo.toml", "Cargo.lock", "rustfmt.toml", "clippy.toml"] {
-            fs::copy(crate::root().join(file), folder.0.join(file)).unwrap();
-        }
-        for template in [AWS, PLAIN] {
-            for file in template.files {
-                let to = folder.0.join(template.folder).join(file);
-                fs::create_dir_all(to.parent().unwrap()).unwrap();
-                fs::copy(crate::root().join(template.folder).join(file), to).unwrap();
-            }
-        }
+        copy(&crate::root(), &folder.0);
         folder
     }
 
     /// Every file, with what stands in it, and every folder.
-    fn all(&self) -> Vec<(PathBuf, Option<String>)> {
+    fn all(&self) -> Vec<(PathBuf, Option<Vec<u8>>)> {
         let (mut all, mut folders) = (Vec::new(), vec![self.0.clone()]);
         while let Some(folder) = folders.pop() {
             for entry in fs::read_dir(&folder).unwrap() {
@@ -44,13 +35,26 @@ impl Folder {
                     all.push((path.clone(), None));
                     folders.push(path);
                 } else {
-                    let text = fs::read_to_string(&path).unwrap();
+                    let text = fs::read(&path).unwrap();
                     all.push((path, Some(text)));
                 }
             }
         }
         all.sort_unstable();
         all
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).unwrap() {
+        let (path, name) = entry.map(|entry| (entry.path(), entry.file_name())).unwrap();
+        let is_kept = ["target", ".git", ".localstack"].iter().any(|kept| name == *kept);
+        if path.is_dir() && !is_kept {
+            fs::create_dir(to.join(&name)).unwrap();
+            copy(&path, &to.join(&name));
+        } else if path.is_file() {
+            fs::copy(&path, to.join(&name)).unwrap();
+        }
     }
 }
 
@@ -84,6 +88,14 @@ fn assert_is_a_connector(folder: &Path, template: &Template, old: [&str; 2]) {
     assert!(tests.contains("async fn event_bus_conforms()") && tests.contains("testkit::all"));
 }
 
+fn assert_cargo_needs_no_other_lock(workspace: &Path) {
+    let mut tree = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    tree.args(["tree", "--locked", "--offline", "--depth=0", "-p", "sink-event-bus"]);
+    let output = tree.current_dir(workspace).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "cargo tree: {said}");
+}
+
 #[test]
 fn a_connector_is_added_to_the_workspace_and_the_lock_file_fits() {
     for (template, old) in [(&AWS, ["firehose", "Firehose"]), (&PLAIN, ["key-value", "KeyValue"])] {
@@ -104,6 +116,7 @@ fn a_connector_is_added_to_the_workspace_and_the_lock_file_fits() {
         for (old, new) in before.iter().zip(&others) {
             assert!(old == new || (old.0 == new.0 && changed(&old.0)), "{}", old.0.display());
         }
+        assert_cargo_needs_no_other_lock(&workspace.0);
         let again = add(&workspace.0, &name(), template).unwrap_err();
         assert!(again.contains("`sink-event-bus` already"), "{again}");
     }
