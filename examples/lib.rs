@@ -5,3 +5,6 @@ mod readme {}
 
 #[doc = include_str!("../docs/rate-limits.md")]
 mod rate_limits {}
+
+#[doc = include_str!("../docs/new-connector.md")]
+mod new_connector {}
