@@ -386,12 +386,15 @@ impl<E> Inbox<E> {
 }
 
 impl<E> State<E> {
+    #[inline]
     pub(crate) fn check_gate(&self) -> Result<(), Error> {
-        match (&self.failed, self.closing) {
-            (Some(error), _) => Err(error.clone()),
-            (None, Closing::No) => Ok(()),
-            (None, _) => Err(Error::new(ErrorKind::Closed, "write", "the sink is closed")),
-        }
+        if self.closing == Closing::No && self.failed.is_none() { Ok(()) } else { self.refuse() }
+    }
+
+    #[cold]
+    fn refuse(&self) -> Result<(), Error> {
+        let closed = || Error::new(ErrorKind::Closed, "write", "the sink is closed");
+        Err(self.failed.clone().unwrap_or_else(closed))
     }
 
     /// Takes an entry in; gives whether the driver is to be woken.
