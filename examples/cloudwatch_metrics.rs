@@ -47,7 +47,7 @@ impl CloudWatchRecorder {
         let metric =
             builder.build().inspect_err(|error| eprintln!("not recorded: {error}")).ok()?;
         let series = Series { metric, noted: Mutex::default() };
-        Some(Arc::clone(all.entry(id).or_insert(Arc::new(series))))
+        Some(Arc::clone(all.entry(id).or_insert_with(|| Arc::new(series))))
     }
 
     /// Writes what was recorded since the last time. What the sink holds then it merges by itself.

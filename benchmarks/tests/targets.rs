@@ -15,9 +15,18 @@ const SEEDS: [u64; 3] = [1, 2, 3];
 #[test]
 fn a_steady_destination_is_used_fully_and_few_sends_are_wasted() {
     for seed in SEEDS {
-        let steady = steady(LIMITER, BURST, seed).unwrap();
+        let steady = steady(LIMITER, BURST, 0.0, seed).unwrap();
         assert!(steady.goodput >= GOODPUT, "seed {seed}: {steady:?}");
         assert!(steady.wasted <= WASTE, "seed {seed}: {steady:?}");
+    }
+}
+
+#[test]
+fn what_is_refused_whatever_the_rate_costs_no_throughput() {
+    for seed in SEEDS {
+        let steady = steady(LIMITER, BURST, 0.1, seed).unwrap();
+        assert!(steady.goodput >= GOODPUT, "seed {seed}: {steady:?}");
+        assert!(steady.wasted <= 0.1 + WASTE, "seed {seed}: {steady:?}");
     }
 }
 

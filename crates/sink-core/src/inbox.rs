@@ -164,6 +164,25 @@ impl<E> Inbox<E> {
         Ok(Some(sequence))
     }
 
+    /// Admits entries from the front as long as there is room and nobody who waits was first: one
+    /// lock for all of them. Those without room stay where they are.
+    pub(crate) fn try_admit_all(&self, arrivals: &mut VecDeque<Arrival<E>>) -> Result<(), Error> {
+        let mut state = self.lock();
+        state.check_gate()?;
+        let mut wake = false;
+        while let Some(Arrival { lane, size, .. }) = arrivals.front()
+            && state.has_room(*lane, *size, None)
+            && let Some(arrival) = arrivals.pop_front()
+        {
+            wake |= state.admit(arrival, None);
+        }
+        drop(state);
+        if wake {
+            self.wake.notify_one();
+        }
+        Ok(())
+    }
+
     /// Waits for room and admits the entry.
     ///
     /// Dropped before it is ready, it has not admitted its entry; there is no await after that.

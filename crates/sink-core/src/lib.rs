@@ -110,6 +110,8 @@ mod files;
 mod futures_sink;
 #[cfg(feature = "tokio")]
 mod inbox;
+#[cfg(feature = "tokio")]
+mod many;
 mod outcome;
 pub mod rate_limit;
 #[cfg(feature = "tokio")]

@@ -1,8 +1,7 @@
 //! The handle: what a program writes to.
 
-use std::{fmt, future::poll_fn, pin::pin, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
-use futures_core::Stream;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
@@ -156,32 +155,6 @@ impl<T: 'static, E: Entry> Sink<T, E> {
             None => self.shared.admit(arrival, receipt).await?,
         };
         Ok(Receipt::new(sequence, settled, Arc::clone(&self.shared)))
-    }
-
-    /// Writes every element of a stream, in its order, then flushes: everything is delivered when
-    /// it ends well. Gives how many elements there were. The sink stays open.
-    ///
-    /// # Errors
-    ///
-    /// The first element that cannot be written ends it, with its position in the stream (from 1);
-    /// as [`write`](Self::write) and [`flush`](Self::flush). What was written before it is in the
-    /// sink, and is still delivered.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future leaves what was written in the sink. At most one element was taken from
-    /// the stream and not admitted: the one that waited for room.
-    pub async fn run(&self, stream: impl Stream<Item = T>) -> Result<u64, Error> {
-        let mut stream = pin!(stream);
-        let mut written = 0_u64;
-        while let Some(element) = poll_fn(|context| stream.as_mut().poll_next(context)).await {
-            written += 1;
-            self.write(element)
-                .await
-                .map_err(|error| error.with_context("element", written.to_string()))?;
-        }
-        self.flush().await?;
-        Ok(written)
     }
 
     /// Like [`write`](Self::write), but gives the element back instead of waiting.

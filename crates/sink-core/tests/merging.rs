@@ -199,9 +199,8 @@ async fn producers_write_on_while_the_destination_is_away() {
             }
         });
     }
-    while let Some(done) = producers.join_next().await {
-        done.unwrap();
-    }
+    let all = producers.join_all();
+    tokio::time::timeout(Duration::from_secs(1), all).await.expect("there is room for them");
     for value in 0..1000 {
         while let Err(refused) = sink.try_write((1, value)) {
             assert!(matches!(refused, TryWriteError::Full(_)), "{refused}");
