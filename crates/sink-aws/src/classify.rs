@@ -131,6 +131,9 @@ impl Classifier {
                     (Some(_), Some(Class::Unavailable | Class::Expired)) => {
                         Verdict::Retry(Cause::Unavailable)
                     }
+                    (Some((code, message)), Some(Class::Bisect)) => {
+                        Verdict::Reject(reason(code, message))
+                    }
                     (Some((code, message)), Some(Class::Fatal(advice))) => {
                         fatal.get_or_insert((advice, code, message));
                         Verdict::Retry(Cause::Unavailable)
@@ -207,6 +210,7 @@ impl Classifier {
                 Outcome::RetryAll(cause, reason)
             }
             (Some(Class::Expired), _) => self.credentials_failed(EXPIRED, reason),
+            (Some(Class::Bisect), _) => Outcome::Bisect(reason),
             (Some(Class::Fatal(advice)), _) => {
                 let mut error = self.fatal(advice, &reason);
                 if let Some(id) = answer.headers().get("x-amzn-requestid") {

@@ -14,6 +14,10 @@ pub enum Class {
     /// The credentials or the clock were right a moment ago: send again, but not for long. See
     /// [`Classifier::patience`](crate::Classifier::patience).
     Expired,
+    /// Some entry is bad, and the service refused the request for its sake without saying which:
+    /// the engine halves the request until the bad one stands alone. Of a single entry, it is
+    /// that one.
+    Bisect,
     /// Nothing will work until somebody does what this text says.
     Fatal(&'static str),
 }
@@ -155,6 +159,7 @@ pub fn readme_table(own: &[(&str, Class)]) -> String {
             Class::Throttled => "sends again what was refused, and less at a time",
             Class::Unavailable => "sends again",
             Class::Expired => "sends again for 30 s, then stops",
+            Class::Bisect => "halves the request until the bad entry stands alone, and rejects it",
             Class::Fatal(advice) => &format!("stops: {advice}"),
         };
         table.push_str(&format!("| {codes} | {what} |\n"));

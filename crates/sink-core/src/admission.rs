@@ -136,6 +136,11 @@ impl<E> Future for Admission<'_, E> {
         let mut guard = this.inbox.lock();
         let state = &mut *guard;
         if this.turn.poll(state, context)?.is_pending() {
+            let wake_driver = state.may_make_room();
+            drop(guard);
+            if wake_driver {
+                this.inbox.wake_driver();
+            }
             return Poll::Pending;
         }
         let wake_driver = match this.arrival.take() {

@@ -10,6 +10,63 @@ pub trait Entry: Send + 'static {
     /// Bytes that the service meters for this entry: key, base64 and framing as the service
     /// counts them. Must give the same answer each time.
     fn size_bytes(&self) -> usize;
+
+    /// Takes `newer` into this entry, so that delivering this one delivers both; gives it back
+    /// unchanged where that cannot be. Default: gives it back.
+    ///
+    /// Asked while this entry waits for its first request, of one that came after it and has the
+    /// same [`merge_key`](Destination::merge_key) and [`lane`](Destination::lane). Neither was ever
+    /// sent. The sink counts the two as one from then on: a snapshot, a dead letter and a
+    /// delivery carry both.
+    ///
+    /// - **Nothing may be lost**: a consumer must learn from the merged entry what it would have
+    ///   from the two.
+    /// - **Compare what the key is a hash of.** Different entries may have the same hash.
+    /// - **No larger than both together**: the merged entry's [`size_bytes`](Self::size_bytes) is
+    ///   at most the sum of the two. The sink offers only where that sum is within
+    ///   `max_record_size_in_bytes`, so the merged entry is. It may be smaller, and the room is
+    ///   given back. A larger one stops the sink.
+    /// - **Look first, change then.** A refusal leaves both as they were. And it should not panic:
+    ///   that stops the sink, which keeps everything but `newer`, of which this entry has what
+    ///   was put there by then. (`delivered_up_to` stays below both, so a source that commits by it
+    ///   reads both again.)
+    ///
+    /// ```
+    /// use sink_core::Entry;
+    ///
+    /// /// How often something happened.
+    /// #[derive(Debug, PartialEq)]
+    /// struct Count {
+    ///     name: String,
+    ///     times: u64,
+    /// }
+    ///
+    /// impl Entry for Count {
+    ///     fn size_bytes(&self) -> usize {
+    ///         self.name.len() + 8
+    ///     }
+    ///
+    ///     fn merge(&mut self, newer: Self) -> Result<(), Self> {
+    ///         match self.times.checked_add(newer.times) {
+    ///             Some(times) if self.name == newer.name => self.times = times,
+    ///             _ => return Err(newer),
+    ///         }
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// let count = |name: &str, times| Count { name: name.to_owned(), times };
+    /// let mut waiting = count("departed", 3);
+    /// assert_eq!(waiting.merge(count("departed", 1)), Ok(()));
+    /// assert_eq!(waiting.merge(count("landed", 1)), Err(count("landed", 1)));
+    /// assert_eq!(waiting, count("departed", 4));
+    /// ```
+    fn merge(&mut self, newer: Self) -> Result<(), Self>
+    where
+        Self: Sized,
+    {
+        Err(newer)
+    }
 }
 
 /// How much one request may carry. Each connector names the service documentation it has them from.
@@ -110,6 +167,63 @@ pub trait Destination: Send + Sync + 'static {
     fn lane(&self, entry: &Self::Entry) -> Lane {
         let _ = entry;
         Lane::SHARED
+    }
+
+    /// A hash of what must be equal for two entries to be merged: what arrives is offered to the
+    /// newest entry of the same key and lane that was never sent, and [`Entry::merge`] decides. `None`
+    /// (default): this entry is never merged, which costs nothing.
+    ///
+    /// So the entries of one key that come within `max_time_in_buffer` become one, or as few as
+    /// `max_record_size_in_bytes` allows; also while the destination is slow or away, when the
+    /// buffer would fill. That time, and `max_age`, count from the admission of the first.
+    ///
+    /// Asked once for each entry, in the driver: no I/O, no waiting. A panic stops the sink, which
+    /// keeps all entries.
+    ///
+    /// Never merged, whatever this says: an entry that was sent, or waits behind others of a
+    /// throttled lane; one of [`write_tracked`](crate::Sink::write_tracked) into an earlier one
+    /// (its receipt speaks of itself), though later ones may be merged into it; restored ones; and
+    /// with [`Ordering::PerLane`](crate::Ordering::PerLane) any, for it would overtake what came
+    /// between.
+    ///
+    /// ```
+    /// # use std::convert::Infallible;
+    /// use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+    /// # use sink_core::{Batch, Destination, Entry, Limits, Outcome};
+    ///
+    /// # struct Count { name: String, times: u64 }
+    /// # impl Entry for Count {
+    /// #     fn size_bytes(&self) -> usize { self.name.len() + 8 }
+    /// # }
+    /// # struct Counts;
+    /// impl Destination for Counts {
+    ///     # type Entry = Count;
+    ///     # type Request = ();
+    ///     # type Response = ();
+    ///     # type Error = Infallible;
+    ///     # const KIND: &'static str = "counts";
+    ///     # const LIMITS: Limits = Limits {
+    ///     #     max_batch_size: 100,
+    ///     #     max_batch_size_in_bytes: 1 << 20,
+    ///     #     max_record_size_in_bytes: 1 << 10,
+    ///     # };
+    ///     # fn build_request(&self, _: &Batch<'_, Count>) {}
+    ///     # async fn send(&self, _: ()) -> Result<(), Infallible> { Ok(()) }
+    ///     # fn extract_failures(&self, _: Result<(), Infallible>, _: usize) -> Outcome {
+    ///     #     Outcome::Delivered
+    ///     # }
+    ///     // ...
+    ///     fn merge_key(&self, entry: &Count) -> Option<u64> {
+    ///         let mut hasher = DefaultHasher::new();
+    ///         entry.name.hash(&mut hasher);
+    ///         Some(hasher.finish())
+    ///     }
+    /// }
+    /// ```
+    #[inline]
+    fn merge_key(&self, entry: &Self::Entry) -> Option<u64> {
+        let _ = entry;
+        None
     }
 }
 

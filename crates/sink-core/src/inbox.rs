@@ -67,6 +67,8 @@ pub(crate) struct State<E> {
     first_at: Instant,
     /// How much must have arrived for the driver to be woken.
     wake_at: Load,
+    /// Whether the driver may merge what has arrived, which leaves room.
+    may_merge: bool,
     pub(crate) budget: Budget,
     closing: Closing,
     /// Why the sink stopped, if it did: every call returns this.
@@ -108,6 +110,7 @@ impl<E> Inbox<E> {
                 last_sequence: 0,
                 first_at: Instant::now(),
                 wake_at: Load { entries: 1, bytes: usize::MAX },
+                may_merge: false,
                 budget,
                 closing: Closing::No,
                 failed: None,
@@ -179,6 +182,9 @@ impl<E> Inbox<E> {
             return Err(Refused::Gate((), error));
         }
         if !state.has_room(Lane::SHARED, size, None) {
+            if state.may_make_room() {
+                self.wake.notify_one();
+            }
             return Err(Refused::Full(()));
         }
         state.budget.take(Lane::SHARED, size);
@@ -314,12 +320,15 @@ impl<E> Inbox<E> {
         self.settled_up_to.subscribe()
     }
 
-    /// Says when the driver wants to be woken for new entries, and leaves its stats.
-    pub(crate) fn rest(&self, appetite: Load, stats: Stats, now: Instant) {
+    /// Says when the driver wants to be woken for new entries, and whether also when they leave no
+    /// room; leaves its stats.
+    pub(crate) fn rest(&self, appetite: Load, may_merge: bool, stats: Stats, now: Instant) {
         let mut state = self.lock();
         state.wake_at = appetite;
+        state.may_merge = may_merge;
         state.stats = (stats, now);
-        let wake = state.is_enough();
+        // A writer that came meanwhile, and waits, has found that nobody would make room.
+        let wake = state.is_enough() || (!state.waiters.is_empty() && state.may_make_room());
         drop(state);
         if wake {
             self.wake.notify_one();
@@ -392,6 +401,13 @@ impl<E> State<E> {
     /// Of the last entry that was admitted, restored ones included.
     pub(crate) fn last_sequence(&self) -> u64 {
         self.last_sequence
+    }
+
+    /// Whether the driver could make room by merging what has arrived. It would not come for that
+    /// by itself while nothing may be sent.
+    #[inline]
+    pub(crate) fn may_make_room(&self) -> bool {
+        self.may_merge && !self.arrived.is_empty()
     }
 
     #[inline]

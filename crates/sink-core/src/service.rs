@@ -150,6 +150,10 @@ where
     fn lane(&self, entry: &D::Entry) -> Lane {
         self.destination.lane(entry)
     }
+
+    fn merge_key(&self, entry: &D::Entry) -> Option<u64> {
+        self.destination.merge_key(entry)
+    }
 }
 
 impl<D: Destination, S> fmt::Debug for ServiceDestination<D, S> {

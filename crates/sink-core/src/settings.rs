@@ -34,7 +34,7 @@ pub enum Ordering {
     /// Within a [`Lane`](crate::Lane), in admission order, whatever fails: an entry is not sent
     /// before the one ahead of it in its lane is settled. So a request carries at most one entry
     /// of a lane, and a lane at most one entry a round trip. With a connector that does not tell
-    /// lanes apart, that is one entry at a time in all.
+    /// lanes apart, that is one entry at a time in all. Nothing is merged.
     PerLane,
 }
 

@@ -137,7 +137,8 @@ impl<T: 'static, E: Entry> Sink<T, E> {
     /// settled: delivered, or safe with the dead-letter handler.
     ///
     /// For a source that commits positions in order, [`delivered_up_to`](Self::delivered_up_to)
-    /// costs less: one number for all elements.
+    /// costs less: one number for all elements. And its entry is never merged into an earlier one
+    /// ([`Destination::merge_key`]).
     ///
     /// # Errors
     ///
@@ -361,7 +362,8 @@ impl<T: 'static, E: Entry> Sink<T, E> {
     ///
     /// Sequences count what was admitted, from 1, in the order of admission;
     /// [`write_tracked`](Self::write_tracked) tells an element's own. Restored entries come first.
-    /// Settled is what is delivered, and what is rejected and safe with the dead-letter handler.
+    /// Settled is what is delivered, and what is rejected and safe with the dead-letter handler; an
+    /// entry that was merged into an earlier one is settled with that one.
     /// Changes once a step of the driver, not with each entry.
     pub fn delivered_up_to(&self) -> watch::Receiver<u64> {
         self.shared.settled_up_to()

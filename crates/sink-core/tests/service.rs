@@ -104,6 +104,11 @@ impl Destination for Connector {
     fn lane(&self, item: &Item) -> Lane {
         Lane::new(item.0)
     }
+
+    /// Asked, and then the entry itself refuses.
+    fn merge_key(&self, item: &Item) -> Option<u64> {
+        Some(item.0)
+    }
 }
 
 fn convert(id: u64) -> Result<Item, ConvertError> {
@@ -123,6 +128,7 @@ async fn every_request_goes_through_the_layers_and_everything_else_is_the_connec
         layers.timeout(Duration::from_secs(1)).concurrency_limit(2).service(client)
     });
     assert_eq!(destination.lane(&Item(7)), Lane::new(7));
+    assert_eq!(destination.merge_key(&Item(7)), Some(7));
 
     let sink = Sink::builder(convert, destination).build().unwrap();
     for id in 100..120 {

@@ -48,6 +48,17 @@ fn a_fatal_code_stops_the_sink_only_when_nothing_is_stored() {
 }
 
 #[test]
+fn a_code_that_speaks_of_a_bad_entry_rejects_that_entry_where_each_is_answered() {
+    let classifier = Classifier::new("PutMetricData", &[("InvalidParameterValue", Class::Bisect)]);
+    let bad = Some(("InvalidParameterValue", "no\nnumber"));
+    let Outcome::PerEntry(verdicts) = classifier.answered(2, [None, bad]) else {
+        panic!("not per entry")
+    };
+    let reason = Reason::new("InvalidParameterValue", "no number");
+    assert_eq!(verdicts.failures(), [(1, Verdict::Reject(reason))]);
+}
+
+#[test]
 fn an_answer_of_the_wrong_length_is_never_trusted() {
     let classifier = Classifier::new("PutRecords", CODES);
     for entries in [&[][..], &[None], &[None, None, None], &[DISABLED]] {

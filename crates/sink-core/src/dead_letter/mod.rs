@@ -17,13 +17,13 @@ use crate::outcome::Reason;
 pub struct DeadLetter<'a, E> {
     /// The [`KIND`](crate::Destination::KIND) of the destination that refused it.
     pub kind: &'static str,
-    /// What was refused.
+    /// What was refused, with all that was merged into it.
     pub entry: &'a E,
-    /// Its admission number.
+    /// Its admission number; of merged entries, the first one's.
     pub sequence: u64,
     /// How often it was sent.
     pub attempts: u32,
-    /// Time since its admission.
+    /// Time since its admission; of merged entries, the first one's.
     pub age: Duration,
     /// Why it was refused: the destination's code and message, or `MaxAttempts`, or `MaxAge`.
     pub reason: &'a Reason,

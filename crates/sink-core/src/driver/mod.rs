@@ -1,6 +1,7 @@
 //! The driver: one task that owns the engine, carries out what it decides, and tells it what came
 //! of it.
 
+mod arrivals;
 mod dead_letters;
 mod warnings;
 
@@ -24,7 +25,7 @@ use crate::{
     dead_letter::DeadLetterHandler,
     destination::{Destination, Lane},
     engine::{Engine, RequestId},
-    error::{Error, ErrorKind},
+    error::{Error, ErrorKind, panic_message},
     inbox::{Arrival, Closing, Inbox, Receipts},
     outcome::Outcome,
     rate_limit::Unlimited,
@@ -190,7 +191,8 @@ impl<D: Destination> Driver<D> {
         }
         self.tell_settled();
         self.answer_flushes();
-        self.inbox.rest(self.engine.appetite(), self.engine.stats(now.into_std()), now);
+        let stats = self.engine.stats(now.into_std());
+        self.inbox.rest(self.engine.appetite(), self.engine.may_merge(), stats, now);
         closing
     }
 
@@ -200,20 +202,6 @@ impl<D: Destination> Driver<D> {
             Closing::WhenSettled if self.engine.unsettled().entries == 0 => true,
             Closing::No | Closing::WhenSettled => {
                 self.engine.fatal().is_some() && self.requests.is_empty()
-            }
-        }
-    }
-
-    fn take_arrivals(&mut self) {
-        let first_at =
-            self.inbox.take_arrivals(&mut self.arrivals, &mut self.new_receipts).into_std();
-        while let Some(Arrival { entry, size, lane }) = self.arrivals.pop_front() {
-            let tracked = self.new_receipts.front().map(|(sequence, _)| *sequence);
-            if tracked.is_none_or(|tracked| tracked != self.engine.last_sequence() + 1) {
-                self.engine.push(entry, size, lane, first_at);
-            } else {
-                self.engine.push_tracked(entry, size, lane, first_at);
-                self.receipts.extend(self.new_receipts.pop_front());
             }
         }
     }
@@ -378,11 +366,7 @@ fn panicked(
     part: &str,
     panic: &(dyn Any + Send),
 ) -> Error {
-    let message = panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message");
+    let message = panic_message(panic);
     Error::new(
         ErrorKind::Fatal,
         operation,

@@ -5,7 +5,7 @@ use std::{
     time::Instant,
 };
 
-use super::{lanes::Lanes, load::Load};
+use super::{lanes::Lanes, load::Load, merging::Hosts};
 use crate::{
     destination::{Lane, Queued},
     rate_limit::pace::{Lesson, Pace},
@@ -38,6 +38,8 @@ pub(super) struct Buffer<E> {
     /// What failed together and waits together, by when it may be sent and its first sequence.
     pub(super) waiting: BTreeMap<(Instant, u64), Group<E>>,
     pub(super) lanes: Lanes<E>,
+    /// Which of `fresh` may take others in.
+    pub(super) hosts: Hosts,
     /// What may be cut into a request: fresh, ready and halves.
     pub(super) sendable: Load,
     /// What waits: in `waiting` and in lanes.
@@ -77,6 +79,7 @@ impl<E> Buffer<E> {
             halves: BTreeMap::new(),
             waiting: BTreeMap::new(),
             lanes: Lanes::new(),
+            hosts: Hosts::default(),
             sendable: Load::default(),
             delayed: Load::default(),
             is_fresh_mixed: false,
@@ -209,6 +212,7 @@ impl<E> Buffer<E> {
     /// One pass for all the lanes that an answer spoke of.
     pub(super) fn sweep(&mut self, now: Instant) {
         if std::mem::take(&mut self.is_fresh_mixed) {
+            self.hosts.forget();
             for queued in std::mem::take(&mut self.fresh) {
                 if self.lanes.contains(queued.lane) {
                     self.hold_back(queued, now);
@@ -360,6 +364,7 @@ impl<E> Buffer<E> {
             return Cut { bytes, alone: true };
         }
         let mut bytes = 0;
+        let fresh = self.fresh.len();
         while batch.len() < max_entries {
             let Some((_, source)) = self.next() else { break };
             let next = match source {
@@ -379,6 +384,7 @@ impl<E> Buffer<E> {
             self.sendable.remove(size);
             bytes += size;
         }
+        self.hosts.leave(fresh - self.fresh.len());
         Cut { bytes, alone: false }
     }
 

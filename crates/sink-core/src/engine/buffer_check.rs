@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use super::{buffer::Buffer, load::Load};
+use super::{buffer::Buffer, load::Load, merging::Hosts};
 use crate::{destination::Queued, settings::Ordering};
 
 impl<E> Buffer<E> {
@@ -18,6 +18,7 @@ impl<E> Buffer<E> {
             entries.iter().zip(entries.iter().skip(1)).all(|(a, b)| a.sequence < b.sequence)
         };
         self.lanes.check();
+        self.check_hosts();
         assert!(rising(&self.fresh), "fresh entries are in admission order");
         assert!(self.ready.iter().all(|(sequence, queued)| *sequence == queued.sequence));
         for (first, half) in &self.halves {
@@ -52,6 +53,22 @@ impl<E> Buffer<E> {
                 sendable.into_iter().all(|queued| lanes.insert(queued.lane)),
                 "I11: one entry of a lane may be sent"
             );
+        }
+    }
+
+    fn check_hosts(&self) {
+        let Hosts { newest, places, left } = &self.hosts;
+        assert!(newest.len() <= places.len(), "each newest host has a place");
+        assert!(places.len() <= self.fresh.len(), "hosts are fresh entries");
+        assert!(places.iter().zip(places.iter().skip(1)).all(|(a, b)| a.0 < b.0), "rising");
+        for (place, key) in places {
+            let position = usize::try_from(place - left).unwrap_or(usize::MAX);
+            let host = self.fresh.get(position);
+            assert!(
+                host.is_some_and(|host| host.lane == key.0 && host.attempts == 0),
+                "a host is a fresh entry of its lane, and was never sent"
+            );
+            assert!(newest.get(key).is_some_and(|newest| newest >= place), "none is forgotten");
         }
     }
 }

@@ -8,12 +8,16 @@ use super::load::Load;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counters {
-    /// Entries admitted, restored ones included.
+    /// Entries admitted, restored ones included, each with its own size.
     pub admitted: Load,
-    /// Entries that the destination stored.
+    /// Entries that the destination stored, as they were sent: merged ones are one.
     pub delivered: Load,
     /// Entries that the destination will never store, and that the dead-letter handler has.
     pub rejected: Load,
+    /// Entries that were merged into another one, which was waiting, and the bytes that this saved.
+    /// They are delivered or rejected with that one, which counts once there; so admitted =
+    /// delivered + rejected + merged + what the sink holds, in entries and in bytes.
+    pub merged: Load,
     /// Entries sent, each attempt counted (Flink's `numRecordsOut` and `numBytesOut`).
     pub sent: Load,
     /// Requests sent.

@@ -15,7 +15,7 @@
 //! # How to drive it
 //!
 //! Methods are of four kinds: getters; *inputs* from outside ([`push`](Engine::push),
-//! [`handle_outcome`](Engine::handle_outcome), [`handle_timeout`](Engine::handle_timeout),
+//! [`push_keyed`](Engine::push_keyed), [`handle_outcome`](Engine::handle_outcome), [`handle_timeout`](Engine::handle_timeout),
 //! [`handle_dead_letter`](Engine::handle_dead_letter));
 //! *commands* ([`start_flush`](Engine::start_flush)); and *outputs*
 //! ([`poll_request`](Engine::poll_request), [`poll_abandoned`](Engine::poll_abandoned),
@@ -27,13 +27,15 @@
 //!
 //! Asserted after each transition in debug builds, and tested with random histories.
 //!
-//! - **I1** admitted = settled + buffered + in flight + being rejected, in entries and in bytes.
+//! - **I1** admitted = delivered + rejected + merged + buffered + in flight + being rejected, in
+//!   entries and in bytes. An entry that is merged into another leaves one entry of the two, and
+//!   `merged` has the bytes that the one is smaller than both were.
 //! - **I2** a batch is never empty, and within the count, byte and record limits.
 //! - **I3** requests in flight ≤ maximum; entries in flight ≤ window when issued; with nothing in
 //!   flight and no time named by the limiter, one request may always go.
 //! - **I4** within a lane, retries re-enter in admission order, ahead of what came later.
 //! - **I5** [`unsent`](Engine::unsent) is everything admitted and not settled, in order, at any
-//!   instant, in flight included.
+//!   instant, in flight included; what was merged is in the entry that took it in.
 //! - **I6** the [`Budget`] counts buffered and in flight, so a requeue always fits.
 //! - **I7** a late or repeated answer changes nothing.
 //! - **I8** live: idle, or stopped by a fatal error, or something in flight or being handed over as
@@ -53,6 +55,7 @@ mod counters;
 mod issue;
 mod lanes;
 mod load;
+mod merging;
 mod outcome;
 mod progress;
 mod rejected;
@@ -101,6 +104,8 @@ pub struct Engine<E> {
     progress: Progress,
     /// Last sequence given out.
     last_sequence: u64,
+    /// Whether an entry ever had a key.
+    has_keys: bool,
     /// Everything up to this sequence goes out without waiting for its request to fill.
     flush_to: u64,
     /// Whether requests are held back until somebody says otherwise.
@@ -137,6 +142,7 @@ impl<E: Entry> Engine<E> {
             limiter,
             progress: Progress::default(),
             last_sequence: 0,
+            has_keys: false,
             flush_to: 0,
             on_hold: false,
             blocked: false,
@@ -356,8 +362,11 @@ impl<E: Entry> Engine<E> {
     fn check(&self) {
         debug_assert_eq!(
             self.counters.admitted,
-            self.counters.delivered + self.counters.rejected + self.unsettled(),
-            "I1: admitted = settled + buffered + in flight + being rejected"
+            self.counters.delivered
+                + self.counters.rejected
+                + self.counters.merged
+                + self.unsettled(),
+            "I1: admitted = settled + merged + buffered + in flight + being rejected"
         );
         debug_assert!(
             self.requests.len() <= self.config.max_in_flight_requests,

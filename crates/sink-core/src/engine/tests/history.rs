@@ -12,6 +12,8 @@ pub(super) enum Op {
         lane: u64,
         size: usize,
         tracked: bool,
+        /// Entries of one name may be merged.
+        name: Option<u64>,
     },
     Advance {
         ms: u64,
@@ -99,6 +101,12 @@ fn how() -> impl Strategy<Value = How> {
     ]
 }
 
+fn push() -> impl Strategy<Value = Op> {
+    let size = prop_oneof![0..=40_usize, 0..=8_usize]; // small ones, that have room for others
+    (0..4_u64, size, proptest::bool::weighted(0.3), proptest::option::of(0..3_u64))
+        .prop_map(|(lane, size, tracked, name)| Op::Push { lane, size, tracked, name })
+}
+
 pub(super) fn op() -> impl Strategy<Value = Op> {
     let how_or_worse = prop_oneof![
         60 => how(),
@@ -107,8 +115,7 @@ pub(super) fn op() -> impl Strategy<Value = Op> {
         1 => Just(How::RejectAll),
     ];
     prop_oneof![
-        10 => (0..4_u64, 0..=40_usize, any::<bool>())
-            .prop_map(|(lane, size, tracked)| Op::Push { lane, size, tracked }),
+        10 => push(),
         2 => (0..3000_u64).prop_map(|ms| Op::Advance { ms }),
         2 => Just(Op::AdvanceToTimeout),
         6 => Just(Op::Poll),

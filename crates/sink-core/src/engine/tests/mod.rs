@@ -5,6 +5,8 @@ mod accounting;
 mod behaviour;
 mod history;
 mod lanes;
+mod merged;
+mod merging;
 mod model;
 mod properties;
 mod rejections;
@@ -19,16 +21,56 @@ use crate::{
     settings::{OnTimeout, Ordering},
 };
 
-/// An entry that knows its number, and is as large as it says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// An entry that knows its number and those that it has taken in, and is as large as it says.
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Item {
     number: u64,
     size: usize,
+    /// Entries of one name may be merged; entries of other names may have the same key.
+    name: u64,
+    taken: Vec<u64>,
+    /// What merging it does, to the one that takes it in.
+    quirk: Quirk,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Quirk {
+    None,
+    Grows,
+    Panics,
+}
+
+impl Item {
+    /// How many an entry takes in, and then no more.
+    const MOST: usize = 5;
+
+    fn new(number: u64, size: usize) -> Self {
+        Self { number, size, name: 0, taken: Vec::new(), quirk: Quirk::None }
+    }
+
+    fn key(&self) -> u64 {
+        self.name % 2
+    }
+
+    /// What is delivered when this one is.
+    fn numbers(&self) -> impl Iterator<Item = u64> {
+        std::iter::once(self.number).chain(self.taken.iter().copied())
+    }
 }
 
 impl Entry for Item {
     fn size_bytes(&self) -> usize {
         self.size
+    }
+
+    fn merge(&mut self, newer: Self) -> Result<(), Self> {
+        if self.name != newer.name || self.taken.len() == Self::MOST {
+            return Err(newer);
+        }
+        assert!(newer.quirk != Quirk::Panics, "told to panic");
+        self.taken.extend(newer.numbers());
+        self.size += if newer.quirk == Quirk::Grows { newer.size + 1 } else { newer.size / 2 };
+        Ok(())
     }
 }
 
@@ -82,7 +124,7 @@ impl Bench {
 
     fn push(&mut self, lane: Lane, size: usize) -> u64 {
         let number = self.engine.last_sequence + 1;
-        self.engine.push(Item { number, size }, size, lane, self.now)
+        self.engine.push(Item::new(number, size), size, lane, self.now)
     }
 
     fn push_many(&mut self, count: usize) {

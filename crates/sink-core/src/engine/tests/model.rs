@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     history::{How, Limiting, Op, outcome},
+    merged::Merged,
     *,
 };
 use crate::{
@@ -59,24 +60,28 @@ impl RateLimiter for Nothing {
 
 /// An entry that is admitted and not settled.
 #[derive(Debug, Clone, Copy)]
-struct Entry {
-    lane: u64,
-    tracked: bool,
+pub(super) struct Entry {
+    pub(super) lane: u64,
+    pub(super) tracked: bool,
     attempts: u32,
     admitted_at: Instant,
+    pub(super) name: Option<u64>,
+    pub(super) was_sent: bool,
 }
 
 pub(super) struct Model {
     pub(super) bench: Bench,
-    setup: Setup,
+    pub(super) setup: Setup,
     budget: Budget,
-    unsettled: BTreeMap<u64, Entry>,
+    pub(super) unsettled: BTreeMap<u64, Entry>,
+    /// What was merged into what, and what became of it.
+    pub(super) merged: Merged,
     in_flight: Vec<(RequestId, Vec<u64>)>,
     over: Vec<RequestId>,
     /// Rejected entries with the handler.
     letters: Vec<u64>,
     /// Lanes of which anything was ever throttled.
-    throttled: BTreeSet<u64>,
+    pub(super) throttled: BTreeSet<u64>,
     /// The last entry of each lane that was settled.
     last_settled: BTreeMap<u64, u64>,
     /// What the engine should tell of tracked entries.
@@ -110,6 +115,7 @@ impl Model {
             setup,
             budget,
             unsettled: BTreeMap::new(),
+            merged: Merged::default(),
             in_flight: Vec::new(),
             over: Vec::new(),
             letters: Vec::new(),
@@ -121,7 +127,7 @@ impl Model {
 
     pub(super) fn apply(&mut self, op: &Op) {
         match op {
-            Op::Push { lane, size, tracked } => self.push(*lane, *size, *tracked),
+            Op::Push { lane, size, tracked, name } => self.push(*lane, *size, *tracked, *name),
             Op::Advance { ms } => self.bench.advance(Duration::from_millis(*ms)),
             Op::AdvanceToTimeout => {
                 if self.bench.engine.poll_timeout().is_some() {
@@ -153,21 +159,25 @@ impl Model {
         self.check();
     }
 
-    fn push(&mut self, lane: u64, size: usize, tracked: bool) {
+    fn push(&mut self, lane: u64, size: usize, tracked: bool, name: Option<u64>) {
         let of = Lane::new(lane);
         if !self.budget.has_room(of, size) {
             return;
         }
         self.budget.take(of, size);
         let number = self.bench.engine.last_sequence + 1;
-        let (item, now) = (Item { number, size }, self.bench.now);
+        let (item, now) = (Item::new(number, size), self.bench.now);
+        let entry = Entry { lane, tracked, attempts: 0, admitted_at: now, name, was_sent: false };
+        if let Some(name) = name {
+            return self.push_named(Item { name, ..item }, entry);
+        }
         let sequence = if tracked {
             self.bench.engine.push_tracked(item, size, of, now)
         } else {
             self.bench.engine.push(item, size, of, now)
         };
         assert_eq!(sequence, number);
-        self.unsettled.insert(number, Entry { lane, tracked, attempts: 0, admitted_at: now });
+        self.unsettled.insert(number, entry);
     }
 
     fn poll(&mut self) {
@@ -193,7 +203,8 @@ impl Model {
                 assert!(numbers.iter().all(|number| *number < oldest), "I4: lowest first");
             }
             for number in &numbers {
-                self.unsettled.get_mut(number).expect("unsettled").attempts += 1;
+                let entry = self.unsettled.get_mut(number).expect("unsettled");
+                (entry.attempts, entry.was_sent) = (entry.attempts + 1, true);
             }
             self.in_flight.push((id, numbers));
         }
@@ -239,6 +250,7 @@ impl Model {
 
     fn settled(&mut self, number: u64) {
         let entry = self.unsettled.remove(&number).expect("settled once");
+        self.merged.settle(number);
         let last = self.last_settled.insert(entry.lane, number);
         if self.setup.ordering == Ordering::PerLane {
             assert!(last < Some(number), "I11: lane {} out of order at {number}", entry.lane);
@@ -311,6 +323,9 @@ impl Model {
         assert_eq!(self.budget.held(), engine.unsettled(), "I6: the budget holds what is held");
         let expected: Vec<_> = self.unsettled.keys().copied().collect();
         assert_eq!(self.bench.unsent(), expected, "I5: unsent is what is not settled, in order");
+        self.merged.check(&engine.unsent(), engine.last_sequence);
+        let bytes: usize = engine.unsent().iter().map(|item| item.size).sum();
+        assert_eq!(engine.unsettled().bytes, bytes, "I1: bytes are those of the merged entries");
         let first = expected.first().copied().unwrap_or(engine.last_sequence + 1);
         assert_eq!(engine.settled_up_to(), first - 1, "settled without a gap");
         assert_eq!(engine.requests.len(), self.in_flight.len());
@@ -356,8 +371,10 @@ impl Model {
     /// A stopped engine gives back everything.
     pub(super) fn give_back(self) {
         let expected: Vec<_> = self.unsettled.into_keys().collect();
-        let kept: Vec<_> =
-            self.bench.engine.into_unsent().into_iter().map(|item| item.number).collect();
+        let last_sequence = self.bench.engine.last_sequence;
+        let kept = self.bench.engine.into_unsent();
+        self.merged.check(&kept.iter().collect::<Vec<_>>(), last_sequence);
+        let kept: Vec<_> = kept.into_iter().map(|item| item.number).collect();
         assert_eq!(kept, expected, "a stopped engine gives back everything");
     }
 }

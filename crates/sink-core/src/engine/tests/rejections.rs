@@ -30,7 +30,7 @@ fn a_rejected_entry_is_settled_when_the_handler_has_it() {
     for _ in 0..4 {
         let now = bench.now;
         let number = bench.engine.last_sequence + 1;
-        bench.engine.push_tracked(Item { number, size: 1 }, 1, Lane::SHARED, now);
+        bench.engine.push_tracked(Item::new(number, 1), 1, Lane::SHARED, now);
     }
     let (id, _) = bench.request();
     bench.now += 5 * MS;

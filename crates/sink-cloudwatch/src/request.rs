@@ -1,0 +1,228 @@
+//! The second piece: a batch becomes a `PutMetricData` request.
+
+use std::fmt;
+
+use aws_sdk_cloudwatch::{
+    Client,
+    error::SdkError,
+    operation::put_metric_data::{
+        PutMetricDataError, PutMetricDataOutput, builders::PutMetricDataInputBuilder,
+    },
+    types,
+};
+use aws_smithy_types::DateTime;
+use sink_aws::Classifier;
+use sink_core::{Batch, Destination, Limits, Outcome};
+
+use crate::{
+    config::Namespace,
+    converter::{MAX_VALUES, MetricDatum, MetricValue},
+    failures::{self, CODES},
+    metric::{MAX_DIMENSIONS, Resolution},
+    unit::Unit,
+};
+
+/// A namespace, and the client that writes to it.
+pub struct CloudWatchDestination {
+    client: Client,
+    namespace: Namespace,
+    classifier: Classifier,
+    aggregate: bool,
+}
+
+impl CloudWatchDestination {
+    /// Writes to this namespace with this client, whose own retries and stalled-stream protection
+    /// are switched off: the engine owns them. Its connections, credentials, timeouts and
+    /// compression stay: the SDK compresses requests of 10,240 bytes and more with gzip.
+    pub fn new(namespace: Namespace, client: &Client) -> Self {
+        let client = Client::from_conf(sink_aws::without_retries!(client));
+        let classifier = Classifier::new("PutMetricData", CODES)
+            .with_context("namespace", namespace.as_str())
+            .with_region(client.config().region());
+        Self { client, namespace, classifier, aggregate: false }
+    }
+
+    /// Whether data that wait are merged: see
+    /// [`CloudWatchSinkConfig::aggregate`](crate::CloudWatchSinkConfig::aggregate). Default: no.
+    #[must_use]
+    pub fn aggregate(mut self, aggregate: bool) -> Self {
+        self.aggregate = aggregate;
+        self
+    }
+}
+
+impl Destination for CloudWatchDestination {
+    type Entry = MetricDatum;
+    type Request = PutMetricDataInputBuilder;
+    type Response = PutMetricDataOutput;
+    type Error = SdkError<PutMetricDataError>;
+
+    const KIND: &'static str = "cloudwatch";
+
+    /// "Each PutMetricData request is limited to 1 MB in size for HTTP POST requests. […] Each
+    /// request is also limited to no more than 1000 different metrics": the API reference of
+    /// `PutMetricData`. 1 MB is taken for 1,000,000 bytes before compression, less what a request
+    /// has besides its data. The largest datum that the reference allows always fits.
+    const LIMITS: Limits = Limits {
+        max_batch_size: 1000,
+        max_batch_size_in_bytes: 1_000_000 - MAX_FRAME,
+        max_record_size_in_bytes: MAX_DATUM,
+    };
+
+    fn build_request(&self, batch: &Batch<'_, MetricDatum>) -> PutMetricDataInputBuilder {
+        PutMetricDataInputBuilder::default()
+            .namespace(self.namespace.as_str())
+            .set_metric_data(Some(batch.iter().map(datum).collect()))
+    }
+
+    async fn send(
+        &self,
+        request: PutMetricDataInputBuilder,
+    ) -> Result<PutMetricDataOutput, Self::Error> {
+        request.send_with(&self.client).await
+    }
+
+    fn extract_failures(
+        &self,
+        answer: Result<PutMetricDataOutput, Self::Error>,
+        sent: usize,
+    ) -> Outcome {
+        failures::outcome(&self.classifier, answer, sent)
+    }
+
+    fn merge_key(&self, entry: &MetricDatum) -> Option<u64> {
+        self.aggregate.then(|| entry.merge_key())
+    }
+}
+
+/// Without the client: the SDK's `Debug` is long, and nobody promises what it shows.
+impl fmt::Debug for CloudWatchDestination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CloudWatchDestination")
+            .field("namespace", &self.namespace)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What is the API's default is left out: it takes no bytes.
+fn datum(entry: &MetricDatum) -> types::MetricDatum {
+    let metric = &entry.metric;
+    let dimensions = metric
+        .dimensions()
+        .iter()
+        .map(|(name, value)| types::Dimension::builder().name(name).value(value).build());
+    let dimensions = (!metric.dimensions().is_empty()).then(|| dimensions.collect());
+    let builder = types::MetricDatum::builder()
+        .metric_name(metric.name())
+        .set_dimensions(dimensions)
+        .timestamp(DateTime::from_millis(entry.timestamp))
+        .set_unit((metric.unit() != Unit::None).then(|| metric.unit().as_str().into()))
+        .set_storage_resolution((metric.resolution() == Resolution::Second).then_some(1));
+    match &entry.value {
+        MetricValue::Single(value) => builder.value(*value),
+        MetricValue::Counted(counted) => builder
+            .set_values(Some(counted.iter().map(|(value, _)| *value).collect()))
+            .set_counts(Some(counted.iter().map(|(_, count)| *count).collect())),
+        MetricValue::Statistics(set) => builder.statistic_values(
+            types::StatisticSet::builder()
+                .sample_count(set.sample_count)
+                .sum(set.sum)
+                .minimum(set.minimum)
+                .maximum(set.maximum)
+                .build(),
+        ),
+    }
+    .build()
+}
+
+// What follows counts bytes as the SDK writes them: the protocol is rpcv2Cbor, its structures are
+// maps of indefinite length (one byte at each end), its numbers doubles. A test compares.
+
+/// A head of type and length: RFC 8949, section 3.
+const fn head(length: usize) -> usize {
+    match length {
+        0..=23 => 1,
+        24..=0xff => 2,
+        0x100..=0xffff => 3,
+        _ => 5,
+    }
+}
+
+const fn text(length: usize) -> usize {
+    head(length) + length
+}
+
+const fn key(name: &str) -> usize {
+    text(name.len())
+}
+
+const DOUBLE: usize = 9;
+const MAP: usize = 2;
+/// With the tag that makes a number a time.
+const TIMESTAMP: usize = key("Timestamp") + 1 + DOUBLE;
+
+/// What a request has besides its data, at most: a namespace has 255 bytes.
+const MAX_FRAME: usize = MAP + key("Namespace") + text(255) + key("MetricData") + head(1000);
+
+/// The largest datum that the API reference allows, whose metric's name is not ASCII.
+const MAX_DATUM: usize = MAP
+    + key("MetricName")
+    + text(4 * 255)
+    + key("Dimensions")
+    + head(MAX_DIMENSIONS)
+    + MAX_DIMENSIONS * dimension(255, 1024)
+    + key("Unit")
+    + text("Kilobytes/Second".len())
+    + key("StorageResolution")
+    + 1
+    + TIMESTAMP
+    + counted(MAX_VALUES);
+
+const fn dimension(name: usize, value: usize) -> usize {
+    MAP + key("Name") + text(name) + key("Value") + text(value)
+}
+
+const fn counted(values: usize) -> usize {
+    key("Values") + key("Counts") + 2 * (head(values) + values * DOUBLE)
+}
+
+/// A datum without what it says: the metric and the time.
+pub(crate) fn metric_size(
+    name: &str,
+    dimensions: &[(String, String)],
+    unit: Unit,
+    resolution: Resolution,
+) -> usize {
+    let mut size = MAP + key("MetricName") + text(name.len()) + TIMESTAMP;
+    if !dimensions.is_empty() {
+        size += key("Dimensions") + head(dimensions.len());
+        size += dimensions.iter().map(|(n, v)| dimension(n.len(), v.len())).sum::<usize>();
+    }
+    if unit != Unit::None {
+        size += key("Unit") + text(unit.as_str().len());
+    }
+    if resolution == Resolution::Second {
+        size += key("StorageResolution") + 1;
+    }
+    size
+}
+
+/// What a datum says.
+pub(crate) fn value_size(value: &MetricValue) -> usize {
+    match value {
+        MetricValue::Single(_) => key("Value") + DOUBLE,
+        MetricValue::Counted(values) => counted(values.len()),
+        MetricValue::Statistics(_) => {
+            key("StatisticValues")
+                + MAP
+                + key("SampleCount")
+                + key("Sum")
+                + key("Minimum")
+                + key("Maximum")
+                + 4 * DOUBLE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
