@@ -255,12 +255,16 @@ impl<S: Service> Job<S> {
     }
 }
 
-/// What to do where the sink gave a record up as it was told to, and had nowhere to put it.
+/// What to do where the sink had nowhere to put a record that is not stored for good.
 fn hint(error: &str) -> String {
-    let flags = [("MaxAttempts", "--max-attempts"), ("MaxAge", "--max-age")];
-    match flags.into_iter().find(|(reason, _)| error.contains(reason)) {
-        Some((_, flag)) => format!(
-            "\nhint: --dead-letters FILE keeps the records that {flag} gives up, and the others go on"
+    let causes = [
+        ("MaxAttempts", "--max-attempts gives up"),
+        ("MaxAge", "--max-age gives up"),
+        ("a dead-letter handler would take it", "the destination refuses"),
+    ];
+    match causes.into_iter().find(|(words, _)| error.contains(words)) {
+        Some((_, who)) => format!(
+            "\nhint: --dead-letters FILE keeps the records that {who}, and the others go on"
         ),
         None => String::new(),
     }

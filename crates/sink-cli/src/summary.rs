@@ -85,7 +85,7 @@ impl Report {
         let seconds = elapsed.as_secs_f64();
         let rejected_total: u64 = rejected.values().sum();
         #[allow(clippy::cast_precision_loss)] // for display
-        let records_per_second = delivered as f64 / seconds.max(1e-9);
+        let records_per_second = (delivered + merged) as f64 / seconds.max(1e-9);
         Self {
             read,
             delivered,

@@ -28,7 +28,7 @@ Examples:
   sink send flights.ndjson.gz --to firehose://flights
 
   # the delays as a metric of each carrier, few data for many lines
-  tail -F flights.ndjson | sink send - --to cloudwatch://Flights --metric Delay --unit Seconds \\
+  tail -F flights.ndjson | sink send - --to cloudwatch://Flights --metric Delay \\
       --value-field arr_delay --dimension Carrier=carrier --aggregate --on-bad-line skip
 
   # without AWS: an embedded endpoint with 4 shards and the service's limits

@@ -13,12 +13,12 @@ pub(crate) struct SettingsArgs {
     max_batch_size: Option<usize>,
 
     /// Bytes in one request, at most [default: kinesis:// 5MiB, up to 10MiB; firehose:// 4MiB;
-    /// cloudwatch:// 1MB less 300 bytes].
+    /// cloudwatch:// 999717].
     #[arg(long, value_name = "SIZE", value_parser = size)]
     max_batch_size_in_bytes: Option<usize>,
 
     /// Bytes in one record with its key or delimiter, at most [default: kinesis:// 1MiB, up to
-    /// 10MiB; firehose:// 1000KiB; cloudwatch:// what the largest datum takes].
+    /// 10MiB; firehose:// 1000KiB; cloudwatch:// 42739].
     #[arg(long, value_name = "SIZE", value_parser = size)]
     max_record_size_in_bytes: Option<usize>,
 

@@ -51,8 +51,9 @@ impl Mapping {
             Source::Fixed(text) => text.clone(),
             Source::Field(_) => "any".to_owned(),
         };
-        let values = self.dimensions.iter().map(|(_, source)| any(source).into()).collect();
-        let metric = self.metric(&any(&self.metric), values).map_err(|error| error.to_string())?;
+        let values = self.dimensions.iter().map(|(_, source)| any(source).into());
+        let values: Vec<_> = values.collect();
+        let metric = self.metric(&any(&self.metric), &values).map_err(|error| error.to_string())?;
         match &self.value {
             Source::Fixed(value) => metric.value(*value).map(drop).map_err(|e| e.to_string()),
             Source::Field(_) => Ok(()),
@@ -63,12 +64,12 @@ impl Mapping {
     fn metric(
         &self,
         name: &str,
-        values: Vec<Cow<'_, str>>,
+        values: &[Cow<'_, str>],
     ) -> Result<Metric, sink_core::ConvertError> {
         let builder = Metric::builder(name).unit(self.unit).resolution(self.resolution);
         let dimensions = self.dimensions.iter().zip(values);
         dimensions
-            .fold(builder, |builder, ((name, _), value)| builder.dimension(name, value))
+            .fold(builder, |builder, ((name, _), value)| builder.dimension(name, value.as_ref()))
             .build()
     }
 
@@ -100,21 +101,21 @@ impl Mapping {
             }
             Source::Field(path) => path,
         };
-        let field = format!("the value field `{path}`");
+        let field = || format!("the value field `{path}`");
+        let accepted = "a value is a number";
         let raw = match find(line, path) {
             Ok(Scalar::Number(raw)) => raw,
             Ok(other) => {
                 let text = shortened(&other.into_text());
-                return Err(bad(format!("{field} is {text}; a value is a number")));
+                return Err(bad(format!("{} is {text}; {accepted}", field())));
             }
             Err(problem) => {
-                let accepted = "a value is a number";
-                return Err(Problem::of_field(problem, &field, BadKind::NoField, accepted));
+                return Err(Problem::of_field(problem, &field(), BadKind::NoField, accepted));
             }
         };
         // JSON's numbers are Rust's; one that is too large is infinite, which is refused next.
         let value = raw.parse().unwrap_or(f64::NAN);
-        metric.value(value).map_err(|error| bad(format!("{field}: {error}")))
+        metric.value(value).map_err(|error| bad(format!("{}: {error}", field())))
     }
 }
 
@@ -133,7 +134,7 @@ impl LineConverter for Mapping {
         let values = values
             .map(|(_, source)| text(line, source, "dimension", "a dimension's value"))
             .collect::<Result<Vec<_>, _>>()?;
-        let metric = self.metric(&name, values.clone()).map_err(|error| {
+        let metric = self.metric(&name, &values).map_err(|error| {
             let reason = format!("{}{error}", self.culprit(&name, &values));
             Problem::new(BadKind::BadMetric, reason)
         })?;
@@ -166,11 +167,11 @@ fn text<'a>(
 }
 
 fn time(line: &[u8], path: &FieldPath) -> Result<SystemTime, Problem> {
-    let field = format!("the timestamp field `{path}`");
+    let field = || format!("the timestamp field `{path}`");
     let accepted = "write RFC 3339 text (2026-11-21T13:00:00Z), or a number of seconds or \
                     milliseconds since 1970";
     let found = find(line, path)
-        .map_err(|problem| Problem::of_field(problem, &field, BadKind::NoField, accepted))?;
+        .map_err(|problem| Problem::of_field(problem, &field(), BadKind::NoField, accepted))?;
     let millis = match &found {
         Scalar::Text(text) => {
             let time = DateTime::from_str(text, Format::DateTimeWithOffset).ok();
@@ -181,7 +182,7 @@ fn time(line: &[u8], path: &FieldPath) -> Result<SystemTime, Problem> {
     };
     millis.and_then(since_1970).ok_or_else(|| {
         let text = shortened(&found.into_text());
-        Problem::new(BadKind::BadTimestamp, format!("{field} is {text}; {accepted}"))
+        Problem::new(BadKind::BadTimestamp, format!("{} is {text}; {accepted}", field()))
     })
 }
 

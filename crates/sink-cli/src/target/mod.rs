@@ -42,7 +42,7 @@ impl Target {
     }
 }
 
-/// What an embedded endpoint has none of but Kinesis.
+/// Refuses a number of shards, which only an embedded Kinesis has.
 fn no_shards(args: &Send) -> Result<(), String> {
     match args.emulate.emulate {
         Some(Some(shards)) => Err(format!(
@@ -86,7 +86,7 @@ pub(crate) trait Service: Sync + std::marker::Send {
     fn emulated(&self, place: &Place, any_rate: bool, emulator: EmulatorBuilder)
     -> EmulatorBuilder;
 
-    /// What an embedded endpoint has parts of (with its name in the summary as JSON).
+    /// What each part is whose arrivals an embedded endpoint counts: for people, and in JSON.
     const PARTS: (&'static str, &'static str);
 
     /// What arrived in an embedded endpoint.

@@ -1,3 +1,4 @@
+use proptest::prelude::*;
 use sink_cloudwatch::MetricValue;
 
 use super::*;
@@ -176,5 +177,31 @@ fn what_is_wrong_with_every_line_is_said_at_once() {
     ] {
         let error = bad.check().unwrap_err();
         assert!(error.contains(expected), "{error}");
+    }
+}
+
+/// Right and wrong times.
+const LIKE_RFC_3339: &str = concat!(
+    "[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]{0,12})?",
+    "(Z|z|[+-][0-9]{2}:[0-9]{2})"
+);
+
+proptest! {
+    #[test]
+    fn any_json_is_a_datum_or_a_bad_line_that_names_a_field(
+        value in any::<f64>(),
+        carrier in ".{0,3}",
+        at in prop_oneof![
+            any::<f64>().prop_map(serde_json::Value::from),
+            ".{0,30}".prop_map(serde_json::Value::from),
+            LIKE_RFC_3339.prop_map(serde_json::Value::from),
+        ],
+    ) {
+        let line = serde_json::json!({
+            "metric": "Delay", "value": value, "by": { "carrier": carrier }, "at": at,
+        });
+        if let Err(problem) = timed().convert(line.to_string().as_bytes()) {
+            prop_assert!(problem.reason.contains(" field `"), "{}", problem.reason);
+        }
     }
 }
