@@ -103,6 +103,8 @@ mod destination;
 #[cfg(feature = "tokio")]
 mod driver;
 pub mod engine;
+#[cfg(feature = "tokio")]
+mod entrance;
 mod error;
 #[cfg(feature = "tokio")]
 mod files;
@@ -110,6 +112,8 @@ mod files;
 mod futures_sink;
 #[cfg(feature = "tokio")]
 mod inbox;
+#[cfg(feature = "tokio")]
+mod many;
 mod outcome;
 pub mod rate_limit;
 #[cfg(feature = "tokio")]

@@ -1,16 +1,16 @@
 //! The handle: what a program writes to.
 
-use std::{fmt, future::poll_fn, pin::pin, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
-use futures_core::Stream;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
     builder::SinkBuilder,
-    convert::ElementConverter,
-    destination::{Destination, Entry, Lane},
+    convert::{ConvertError, ElementConverter},
+    destination::{Destination, Entry},
     driver::Command,
     engine::{Counters, Stats},
+    entrance::Pieces,
     error::{Error, ErrorKind},
     inbox::{Arrival, Closing, Inbox, Refused},
     receipt::Receipt,
@@ -25,16 +25,12 @@ use crate::{
 /// because nobody waits for it.
 pub struct Sink<T, E: Entry> {
     pub(crate) shared: Arc<Inbox<E>>,
-    converter: Arc<dyn ElementConverter<T, Entry = E>>,
-    lane_of: Arc<LaneOf<E>>,
+    pieces: Arc<dyn Pieces<T, E>>,
     /// Its closing tells the driver that the last clone is gone.
     commands: mpsc::UnboundedSender<Command<E>>,
     pub(crate) max_record_size_in_bytes: usize,
     kind: &'static str,
 }
-
-/// [`Destination::lane`], whatever the destination is.
-type LaneOf<E> = dyn Fn(&E) -> Lane + Send + Sync;
 
 /// What a sink did from start to end.
 #[derive(Debug, Clone, PartialEq)]
@@ -102,13 +98,12 @@ impl<T: 'static, E: Entry> Sink<T, E> {
 
     pub(crate) fn new(
         shared: Arc<Inbox<E>>,
-        converter: Arc<dyn ElementConverter<T, Entry = E>>,
-        lane_of: Arc<LaneOf<E>>,
+        pieces: Arc<dyn Pieces<T, E>>,
         commands: mpsc::UnboundedSender<Command<E>>,
         max_record_size_in_bytes: usize,
         kind: &'static str,
     ) -> Self {
-        Self { shared, converter, lane_of, commands, max_record_size_in_bytes, kind }
+        Self { shared, pieces, commands, max_record_size_in_bytes, kind }
     }
 
     /// Converts an element and admits it. Waits only while the buffer is full.
@@ -158,32 +153,6 @@ impl<T: 'static, E: Entry> Sink<T, E> {
         Ok(Receipt::new(sequence, settled, Arc::clone(&self.shared)))
     }
 
-    /// Writes every element of a stream, in its order, then flushes: everything is delivered when
-    /// it ends well. Gives how many elements there were. The sink stays open.
-    ///
-    /// # Errors
-    ///
-    /// The first element that cannot be written ends it, with its position in the stream (from 1);
-    /// as [`write`](Self::write) and [`flush`](Self::flush). What was written before it is in the
-    /// sink, and is still delivered.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future leaves what was written in the sink. At most one element was taken from
-    /// the stream and not admitted: the one that waited for room.
-    pub async fn run(&self, stream: impl Stream<Item = T>) -> Result<u64, Error> {
-        let mut stream = pin!(stream);
-        let mut written = 0_u64;
-        while let Some(element) = poll_fn(|context| stream.as_mut().poll_next(context)).await {
-            written += 1;
-            self.write(element)
-                .await
-                .map_err(|error| error.with_context("element", written.to_string()))?;
-        }
-        self.flush().await?;
-        Ok(written)
-    }
-
     /// Like [`write`](Self::write), but gives the element back instead of waiting.
     ///
     /// An element's size is known only after its conversion, which cannot be undone: so this
@@ -208,19 +177,11 @@ impl<T: 'static, E: Entry> Sink<T, E> {
 
     #[inline]
     pub(crate) fn convert(&self, element: T) -> Result<Arrival<E>, Error> {
-        let entry = self.converter.convert(element).map_err(|error| {
-            Error::new(ErrorKind::Convert, "write", error.to_string()).with_source(error)
-        })?;
-        let size = entry.size_bytes();
-        if size > self.max_record_size_in_bytes {
-            let message = format!(
-                "the entry has {size} bytes; max_record_size_in_bytes is {}",
-                self.max_record_size_in_bytes
-            );
-            return Err(Error::new(ErrorKind::TooLarge, "write", message));
+        let arrival = self.pieces.arrival(element).map_err(not_converted)?;
+        if arrival.size > self.max_record_size_in_bytes {
+            return Err(too_large(arrival.size, self.max_record_size_in_bytes));
         }
-        let lane = (self.lane_of)(&entry);
-        Ok(Arrival { entry, size, lane })
+        Ok(arrival)
     }
 
     /// Sends everything admitted before the call without waiting for requests to fill, and waits
@@ -384,8 +345,7 @@ impl<T, E: Entry> Clone for Sink<T, E> {
     fn clone(&self) -> Self {
         Self {
             shared: Arc::clone(&self.shared),
-            converter: Arc::clone(&self.converter),
-            lane_of: Arc::clone(&self.lane_of),
+            pieces: Arc::clone(&self.pieces),
             commands: self.commands.clone(),
             max_record_size_in_bytes: self.max_record_size_in_bytes,
             kind: self.kind,
@@ -400,4 +360,15 @@ impl<T: 'static, E: Entry> fmt::Debug for Sink<T, E> {
             .field("stats", &self.stats())
             .finish_non_exhaustive()
     }
+}
+
+#[cold]
+fn not_converted(error: ConvertError) -> Error {
+    Error::new(ErrorKind::Convert, "write", error.to_string()).with_source(error)
+}
+
+#[cold]
+fn too_large(size: usize, most: usize) -> Error {
+    let message = format!("the entry has {size} bytes; max_record_size_in_bytes is {most}");
+    Error::new(ErrorKind::TooLarge, "write", message)
 }

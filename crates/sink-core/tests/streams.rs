@@ -4,6 +4,8 @@
 
 mod common;
 
+use std::time::Duration;
+
 use common::{denied, ids, settings, sink};
 use futures_util::{SinkExt, StreamExt, stream};
 use sink_core::{ErrorKind, Outcome};
@@ -33,6 +35,54 @@ async fn run_writes_a_stream_and_ends_when_all_of_it_is_delivered() {
     sink.close().await.unwrap();
     drop(sink);
     assert_eq!(delivered.await.unwrap(), (101..=153).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_iterator_of_more_than_the_buffer_holds_is_written_in_its_order() {
+    let (sink, requests) = sink(settings());
+    let delivered = deliver_all(requests);
+    assert_eq!(sink.write_all(101..=1100).await.unwrap(), 1000);
+    assert_eq!(sink.write_all([]).await.unwrap(), 0);
+    assert_eq!(sink.write_all([1101]).await.unwrap(), 1);
+    sink.close().await.unwrap();
+    drop(sink);
+    assert_eq!(delivered.await.unwrap(), (101..=1101).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn write_all_names_the_element_that_it_cannot_write_and_keeps_those_before() {
+    let (sink, mut requests) = sink(settings());
+    let mut elements = 11..=20;
+    let error = sink.write_all(&mut elements).await.unwrap_err();
+    assert_eq!(error.to_string(), "write: 13 brings bad luck (element=3)");
+    assert_eq!(elements.next(), Some(14), "no more is taken");
+    let closing = tokio::spawn(async move { sink.close().await });
+    assert_eq!(requests.recv().await.unwrap().ids, [11, 12]);
+    closing.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn write_all_that_is_given_up_has_admitted_what_there_was_room_for() {
+    let (sink, _requests) = sink(settings());
+    let writing = tokio::time::timeout(Duration::from_secs(1), sink.write_all(101..=1100));
+    writing.await.unwrap_err();
+    let admitted = sink.stats().counters.admitted.entries;
+    assert_eq!(admitted, 10, "max_buffered_requests");
+    assert_eq!(ids(&sink.into_unsent().await), (101..=110).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn write_all_tells_of_a_sink_that_fails_and_of_one_that_is_closed() {
+    let (sink, mut requests) = sink(settings());
+    let writing = tokio::spawn({
+        let sink = sink.clone();
+        async move { sink.write_all(101..=1100).await }
+    });
+    requests.recv().await.unwrap().answer(denied());
+    let error = writing.await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Fatal);
+    assert!(error.to_string().contains("element="), "{error}");
+    assert_eq!(sink.write_all([1]).await.unwrap_err().kind(), ErrorKind::Fatal);
 }
 
 #[tokio::test(start_paused = true)]
