@@ -166,7 +166,7 @@ fn largest(number: u64) -> MetricDatum {
     for index in 0..30 {
         metric = metric.dimension(format!("{index:0255}"), "v".repeat(1024));
     }
-    let metric = metric.unit(Unit::KilobytesPerSecond).resolution(Resolution::Second);
+    let metric = metric.unit(Unit::KilobytesSecond).resolution(Resolution::Second);
     valued(&metric.build().unwrap(), number, true)
 }
 
