@@ -126,7 +126,7 @@ pub(crate) struct CloudWatchArgs {
 
     /// What the values are measured in, as CloudWatch's API names it: Count, Milliseconds,
     /// Bytes/Second and so on [default: None].
-    #[arg(long)]
+    #[arg(long, value_parser = sink_cloudwatch::parse_unit)]
     pub(crate) unit: Option<Unit>,
 
     /// Take the time from this field: RFC 3339 text (2026-11-21T13:00:00Z), or a number of seconds

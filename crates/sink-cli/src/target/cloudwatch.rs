@@ -3,7 +3,7 @@
 use aws_types::SdkConfig;
 use sink_aws::AwsConfig;
 use sink_cloudwatch::{
-    CloudWatchDestination, CloudWatchSinkConfig, MetricDatum, Namespace, Resolution, as_is,
+    CloudWatchDestination, CloudWatchSinkConfig, MetricDatum, Namespace, Resolution, Unit, as_is,
 };
 use sink_core::{Error, Settings};
 use sink_emulator::{Emulator, EmulatorBuilder, cloudwatch::CloudWatchLimits};
@@ -64,7 +64,7 @@ fn mapping(flags: &CloudWatchArgs) -> Result<Mapping, String> {
         metric,
         value,
         dimensions: taken.chain(fixed).collect(),
-        unit: flags.unit.unwrap_or_default(),
+        unit: flags.unit.clone().unwrap_or(Unit::None),
         resolution: match flags.resolution.as_deref() {
             Some("1") => Resolution::Second,
             _ => Resolution::Minute,

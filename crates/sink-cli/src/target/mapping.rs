@@ -66,7 +66,7 @@ impl Mapping {
         name: &str,
         values: &[Cow<'_, str>],
     ) -> Result<Metric, sink_core::ConvertError> {
-        let builder = Metric::builder(name).unit(self.unit).resolution(self.resolution);
+        let builder = Metric::builder(name).unit(self.unit.clone()).resolution(self.resolution);
         let dimensions = self.dimensions.iter().zip(values);
         dimensions
             .fold(builder, |builder, ((name, _), value)| builder.dimension(name, value.as_ref()))
