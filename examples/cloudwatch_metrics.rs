@@ -41,7 +41,7 @@ impl CloudWatchRecorder {
         if let Some(series) = all.get(&id).cloned() {
             return Some(series);
         }
-        let builder = Metric::builder(key.name()).unit(unit);
+        let builder = Metric::builder(key.name()).unit(id.1.clone());
         let builder =
             key.labels().fold(builder, |b, label| b.dimension(label.key(), label.value()));
         let metric =

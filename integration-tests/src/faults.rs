@@ -4,7 +4,13 @@ use serde_json::{Map, Value, json};
 
 use crate::LocalStack;
 
-/// What shall go wrong in calls of `PutRecords`.
+/// Where a sink writes to, and faults can be set for it alone.
+pub trait Target {
+    /// Service, operation and name of the resource, as AWS spells them.
+    fn write_call(&self) -> [&str; 3];
+}
+
+/// What shall go wrong in calls that write.
 #[derive(Clone, Debug)]
 pub struct Fault {
     rule: Map<String, Value>,
@@ -35,6 +41,20 @@ impl Fault {
         Self::new(json!({ "status": status, "code": code }))
     }
 
+    /// As [`call`](Self::call), for the calls of which an entry holds this text in its data,
+    /// partition key or metric name: the service finds an entry bad, and refuses all of the request.
+    #[must_use]
+    pub fn call_holding(text: &str, status: u16, code: &str) -> Self {
+        Self::new(json!({ "holding": text, "status": status, "code": code }))
+    }
+
+    /// Everything is stored, and the answer has so many results more than there were entries; fewer,
+    /// if negative.
+    #[must_use]
+    pub fn more_results(more: i32) -> Self {
+        Self::new(json!({ "more_results": more }))
+    }
+
     /// The call is answered this much later.
     #[must_use]
     pub fn delay(milliseconds: u64) -> Self {
@@ -59,19 +79,20 @@ pub struct Faults {
 impl Faults {
     pub(crate) fn inject(
         localstack: &LocalStack,
-        stream: &str,
+        target: &impl Target,
         faults: impl IntoIterator<Item = Fault>,
     ) -> Self {
+        let [service, operation, resource] = target.write_call();
         let rules: Vec<Value> = faults
             .into_iter()
             .map(|Fault { mut rule }| {
-                rule.insert("service".to_owned(), json!("kinesis"));
-                rule.insert("operation".to_owned(), json!("PutRecords"));
-                rule.insert("resource".to_owned(), json!(stream));
+                rule.insert("service".to_owned(), json!(service));
+                rule.insert("operation".to_owned(), json!(operation));
+                rule.insert("resource".to_owned(), json!(resource));
                 Value::Object(rule)
             })
             .collect();
-        let path = format!("/_lab/faults/{stream}");
+        let path = format!("/_lab/faults/{resource}");
         if let Err(wrong) = localstack.call("POST", &path, Some(&Value::Array(rules))) {
             panic!(
                 "{wrong}\nThis LocalStack has no fault hook: start it with `cargo xtask test`, or \

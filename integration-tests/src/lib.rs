@@ -4,27 +4,32 @@
 //! and runs these tests with all the others. Without that environment each of them fails and says
 //! so: a test that skips itself looks like one that passes.
 //!
-//! Tests run side by side in one LocalStack, so each has streams of its own ([`Stream`]) and faults
-//! that hold for those alone ([`Faults`]). All of it is undone when it is dropped, after a panic
+//! Tests run side by side in one LocalStack, so each has a place of its own to write to ([`Stream`],
+//! [`DeliveryStream`], [`Namespace`]) and faults that hold for that alone ([`Faults`]). All of it is undone when it is dropped, after a panic
 //! too; that is why the calls that set it up and tear it down are blocking ones.
 //!
 //! These functions panic where they fail: their caller is a test.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "its caller is a test")]
 
+mod delivery_stream;
 mod event;
 mod faults;
 mod http;
+mod metrics;
 mod stream;
 
-use std::time::Duration;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, SystemTime};
 
 use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use serde_json::{Value, json};
 
+pub use delivery_stream::DeliveryStream;
 pub use event::Event;
-pub use faults::{Fault, Faults, Setting};
+pub use faults::{Fault, Faults, Setting, Target};
+pub use metrics::{Namespace, Statistics};
 pub use stream::{Record, Stream};
 
 /// The LocalStack that the environment names.
@@ -95,14 +100,31 @@ impl LocalStack {
         Stream::create(self, purpose, shards).await
     }
 
-    /// Makes calls for a stream fail until the answer is dropped; the first fault that fits a call
-    /// is the one that happens.
+    /// Makes a Firehose delivery stream that delivers to an S3 bucket of its own; `purpose` is part
+    /// of the names.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be made.
+    #[must_use]
+    pub fn delivery_stream(&self, purpose: &str) -> DeliveryStream {
+        DeliveryStream::create(self, purpose)
+    }
+
+    /// A CloudWatch namespace that nobody else writes to; `purpose` is part of its name. It stays
+    /// until LocalStack ends: CloudWatch has no call that deletes metrics.
+    pub async fn namespace(&self, purpose: &str) -> Namespace {
+        Namespace::new(self, purpose).await
+    }
+
+    /// Makes calls that write there fail until the answer is dropped; the first fault that fits a
+    /// call is the one that happens.
     ///
     /// # Panics
     ///
     /// When this LocalStack was started without the project's fault hook.
-    pub fn inject(&self, stream: &Stream, faults: impl IntoIterator<Item = Fault>) -> Faults {
-        Faults::inject(self, stream.name(), faults)
+    pub fn inject(&self, target: &impl Target, faults: impl IntoIterator<Item = Fault>) -> Faults {
+        Faults::inject(self, target, faults)
     }
 
     /// Changes one of LocalStack's own settings until the answer is dropped. It holds for every
@@ -117,19 +139,34 @@ impl LocalStack {
 
     /// A call to LocalStack itself; the answer's JSON.
     fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value, String> {
-        http::call(&self.endpoint, method, path, &[], body)
+        let body = body.map(Value::to_string).unwrap_or_default();
+        http::json(&http::call(&self.endpoint, method, path, &[], &body)?)
+    }
+
+    /// A call to S3, without the SDK: the tests need too little of its client, which is a large one.
+    /// LocalStack takes what is unsigned and names no service for a call to S3.
+    fn s3(&self, method: &str, path: &str) -> Result<Vec<u8>, String> {
+        http::call(&self.endpoint, method, path, &[], "")
     }
 
     /// A call to an AWS service that speaks JSON, without the SDK: for what has to work in a drop.
     fn aws(&self, target: &str, body: &Value) -> Result<Value, String> {
         let headers = [("Content-Type", "application/x-amz-json-1.1"), ("X-Amz-Target", target)];
-        http::call(&self.endpoint, "POST", "/", &headers, Some(body))
+        http::json(&http::call(&self.endpoint, "POST", "/", &headers, &body.to_string())?)
     }
 
     fn delete_stream(&self, name: &str) -> Result<(), String> {
         let body = json!({ "StreamName": name, "EnforceConsumerDeletion": true });
         self.aws("Kinesis_20131202.DeleteStream", &body).map(drop)
     }
+}
+
+/// A name that no other test has, in this run or another.
+fn unique(purpose: &str) -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    format!("sink-{purpose}-{}-{}-{count}", since.as_millis(), std::process::id())
 }
 
 #[cfg(test)]

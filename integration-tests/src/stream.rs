@@ -1,15 +1,14 @@
 //! A Kinesis stream for one test.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::types::{ShardIteratorType, StreamStatus};
 use tokio::time::Instant;
 
 use crate::faults::tell;
-use crate::{Event, LocalStack};
+use crate::{Event, LocalStack, Target};
 
 /// How long a stream may take to become active, and to be read to its end.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -35,14 +34,7 @@ pub struct Record {
 
 impl Stream {
     pub(crate) async fn create(localstack: &LocalStack, purpose: &str, shards: i32) -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let name = format!(
-            "sink-{purpose}-{}-{}-{}",
-            since.as_millis(),
-            std::process::id(),
-            COUNT.fetch_add(1, Ordering::Relaxed)
-        );
+        let name = crate::unique(purpose);
         let client = Client::new(&localstack.sdk_config().await);
         let request = client.create_stream().stream_name(&name).shard_count(shards);
         request.send().await.expect("a new stream");
@@ -118,6 +110,12 @@ impl Stream {
             *counts.entry(record.shard).or_default() += 1;
         }
         counts
+    }
+}
+
+impl Target for Stream {
+    fn write_call(&self) -> [&str; 3] {
+        ["kinesis", "PutRecords", &self.name]
     }
 }
 

@@ -12,7 +12,7 @@ const MOST: usize = 400;
 
 /// Modules in a connector's `src` that count on their own, with the same limit: what the service has
 /// besides the three pieces. A file of that name, a folder, or both.
-const APART: [(&str, &str); 2] = [("sink-kinesis", "shards"), ("sink-cloudwatch", "aggregate")];
+const APART: [(&str, &str); 2] = [("sink-kinesis", "shards"), ("sink-cloudwatch", "datum")];
 
 /// Files that are compiled for tests only.
 const TESTS: [&str; 2] = ["tests.rs", "testing.rs"];

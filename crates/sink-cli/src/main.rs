@@ -2,8 +2,8 @@
 
 mod args;
 mod bad_lines;
+mod fields;
 mod input;
-mod key;
 mod lines;
 mod logging;
 mod progress;
@@ -18,19 +18,14 @@ use std::{
     process::ExitCode,
 };
 
-use clap::Parser as _;
-
-use crate::args::{Cli, Command};
-
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let (send, target) = args::read();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("the runtime cannot start: {error}")),
     };
-    let Command::Send(send) = &cli.command;
     logging::init(send.verbose);
-    let end = runtime.block_on(send::run(send));
+    let end = runtime.block_on(send::run(&send, target));
     // A blocked read of standard input must not hold the end up.
     runtime.shutdown_background();
     match end {

@@ -1,30 +1,34 @@
 //! Turns lines into records on a thread of its own, ahead of the sink by a few batches.
 
-use std::sync::Arc;
+use std::io::{BufReader, Read};
 
 use bytes::Bytes;
-use sink_core::Entry as _;
-use sink_kinesis::KinesisEntry;
+use sink_core::Entry;
 use tokio::sync::mpsc;
 
 use crate::{
+    fields::{FieldProblem, LineProblem},
     input::Input,
-    key::{FieldPath, KeyProblem, extract},
     lines::{Line, Lines},
 };
 
-/// Where the partition key comes from.
-#[derive(Debug, Clone)]
-pub(crate) enum KeySource {
-    Field(FieldPath),
-    Fixed(Arc<str>),
-    Random,
+/// How a line becomes what a destination stores.
+pub(crate) trait LineConverter: Send + 'static {
+    type Entry: Entry;
+
+    /// What the size of a record means, for messages: it has so many of these.
+    const SIZE: &'static str;
+
+    /// Bytes of a line, at most, where a line may be longer than the record that it becomes.
+    const LONGEST_LINE: Option<usize> = None;
+
+    fn convert(&self, line: &[u8]) -> Result<Self::Entry, Problem>;
 }
 
 /// What became of a line.
 #[derive(Debug)]
-pub(crate) enum Item {
-    Record(KinesisEntry),
+pub(crate) enum Item<E> {
+    Record(E),
     Bad(BadLine),
     /// Reading failed; nothing comes after it.
     Broken {
@@ -43,6 +47,47 @@ pub(crate) struct BadLine {
     pub(crate) text: Bytes,
 }
 
+/// Why a line is no record.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Problem {
+    pub(crate) kind: BadKind,
+    pub(crate) reason: String,
+}
+
+impl Problem {
+    pub(crate) fn new(kind: BadKind, reason: impl Into<String>) -> Self {
+        Self { kind, reason: reason.into() }
+    }
+
+    /// Of a field that is asked for: its name, which kind of bad line one without it is, and what
+    /// would be accepted.
+    pub(crate) fn of_field(
+        problem: FieldProblem,
+        field: &str,
+        kind: BadKind,
+        accepted: &str,
+    ) -> Self {
+        match problem {
+            FieldProblem::Line(problem) => problem.into(),
+            FieldProblem::Missing => Self::new(kind, format!("{field} is missing")),
+            FieldProblem::NoScalar(what) => {
+                Self::new(kind, format!("{field} is {what}; {accepted}"))
+            }
+        }
+    }
+}
+
+impl From<LineProblem> for Problem {
+    fn from(problem: LineProblem) -> Self {
+        match problem {
+            LineProblem::NotUtf8(reason) => Self::new(BadKind::NotUtf8, reason),
+            LineProblem::NotJson(reason) => {
+                Self::new(BadKind::NotJson, format!("not JSON: {reason}"))
+            }
+        }
+    }
+}
+
 /// Kinds of bad lines, as the summary counts them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum BadKind {
@@ -50,6 +95,10 @@ pub(crate) enum BadKind {
     NotJson,
     NoKey,
     BadKey,
+    NoField,
+    BadMetric,
+    BadValue,
+    BadTimestamp,
     TooLarge,
 }
 
@@ -60,6 +109,10 @@ impl BadKind {
             Self::NotJson => "not JSON",
             Self::NoKey => "no key",
             Self::BadKey => "bad key",
+            Self::NoField => "no field",
+            Self::BadMetric => "bad metric",
+            Self::BadValue => "bad value",
+            Self::BadTimestamp => "bad timestamp",
             Self::TooLarge => "too large",
         }
     }
@@ -70,17 +123,16 @@ const BATCH: usize = 256;
 const BATCH_BYTES: usize = 1 << 20;
 
 /// Reads everything on a blocking thread. Ends early when the receiver is gone.
-pub(crate) fn read(
+pub(crate) fn read<C: LineConverter>(
     input: Input,
-    key: KeySource,
+    converter: C,
     max_record_bytes: usize,
-) -> mpsc::Receiver<Vec<Item>> {
+) -> mpsc::Receiver<Vec<Item<C::Entry>>> {
     let (sender, receiver) = mpsc::channel(4);
     // Not a blocking task of the runtime: reading a terminal or a pipe may never return, and
     // a runtime waits for its tasks when it ends.
     let reader = move || {
-        let mut records =
-            Records { lines: Lines::new(input.reader, max_record_bytes), key, max_record_bytes };
+        let mut records = Records::new(input.reader, converter, max_record_bytes);
         loop {
             let (batch, is_end) = records.batch();
             if sender.blocking_send(batch).is_err() || is_end {
@@ -92,16 +144,21 @@ pub(crate) fn read(
     receiver
 }
 
-struct Records<R> {
+struct Records<R, C> {
     lines: Lines<R>,
-    key: KeySource,
+    converter: C,
     max_record_bytes: usize,
 }
 
-impl<R: std::io::Read> Records<R> {
+impl<R: Read, C: LineConverter> Records<R, C> {
+    fn new(reader: BufReader<R>, converter: C, max_record_bytes: usize) -> Self {
+        let longest = C::LONGEST_LINE.unwrap_or(max_record_bytes);
+        Self { lines: Lines::new(reader, longest), converter, max_record_bytes }
+    }
+
     /// The next lines, and whether there are no more. Gives what it has rather than wait for
     /// input: a line that was read must not wait for the next one to be written.
-    fn batch(&mut self) -> (Vec<Item>, bool) {
+    fn batch(&mut self) -> (Vec<Item<C::Entry>>, bool) {
         let mut batch = Vec::with_capacity(BATCH);
         let mut bytes = 0;
         let has_room = |batch: &Vec<_>, bytes| batch.len() < BATCH && bytes < BATCH_BYTES;
@@ -115,84 +172,69 @@ impl<R: std::io::Read> Records<R> {
                     return (batch, true);
                 }
             };
+            let bad = |Problem { kind, reason }, text: &[u8]| {
+                Item::Bad(BadLine {
+                    line: number,
+                    kind,
+                    reason,
+                    text: Bytes::copy_from_slice(text),
+                })
+            };
             match line {
                 Line::Whole([]) => {}
                 Line::Whole(line) => {
                     bytes += line.len();
-                    batch.push(record(line, number, &self.key, self.max_record_bytes));
+                    batch.push(match record(line, &self.converter, self.max_record_bytes) {
+                        Ok(entry) => Item::Record(entry),
+                        Err(problem) => bad(problem, line),
+                    });
                 }
-                Line::TooLong { start, length } => batch.push(Item::Bad(BadLine {
-                    line: number,
-                    kind: BadKind::TooLarge,
-                    reason: format!(
-                        "the line has {length} bytes; a record takes {} \
-                         (max_record_size_in_bytes)",
-                        self.max_record_bytes
-                    ),
-                    text: Bytes::copy_from_slice(start),
-                })),
+                Line::TooLong { start, length } => {
+                    batch.push(bad(too_long::<C>(length, self.max_record_bytes), start));
+                }
             }
         }
         (batch, false)
     }
 }
 
-fn record(line: &[u8], number: u64, key: &KeySource, max_record_bytes: usize) -> Item {
-    // A copy of its own: a slice of a larger buffer would keep all of that until it is delivered.
-    let text = || Bytes::copy_from_slice(line);
-    let bad = |kind, reason| Item::Bad(BadLine { line: number, kind, reason, text: text() });
-    let path = match key {
-        KeySource::Field(path) => Some(path),
-        KeySource::Fixed(_) | KeySource::Random => None,
-    };
-    let partition_key: Arc<str> = match (extract(line, path), key) {
-        (Ok(Some(found)), _) => found.into(),
-        (Ok(None), KeySource::Fixed(key)) => Arc::clone(key),
-        (Ok(None), _) => random_key(),
-        (Err(KeyProblem::NotUtf8(reason)), _) => return bad(BadKind::NotUtf8, reason),
-        (Err(KeyProblem::NotJson(reason)), _) => {
-            return bad(BadKind::NotJson, format!("not JSON: {reason}"));
-        }
-        (Err(problem), _) => {
-            let field = path.map(ToString::to_string).unwrap_or_default();
-            let reason = match problem {
-                KeyProblem::NoScalar(what) => format!(
-                    "the key field `{field}` is {what}; a partition key is text, a number or a \
-                     boolean"
-                ),
-                _ => format!("the key field `{field}` is missing"),
-            };
-            return bad(BadKind::NoKey, reason);
-        }
-    };
-    match KinesisEntry::new(partition_key, text()) {
-        Err(error) => bad(BadKind::BadKey, error.to_string()),
-        Ok(entry) if entry.size_bytes() > max_record_bytes => {
-            let reason = format!(
-                "the record has {} bytes with its key; {max_record_bytes} are taken \
-                 (max_record_size_in_bytes)",
-                entry.size_bytes()
-            );
-            bad(BadKind::TooLarge, reason)
-        }
-        Ok(entry) => Item::Record(entry),
+fn record<C: LineConverter>(
+    line: &[u8],
+    converter: &C,
+    max_record_bytes: usize,
+) -> Result<C::Entry, Problem> {
+    let entry = converter.convert(line)?;
+    if entry.size_bytes() <= max_record_bytes {
+        return Ok(entry);
     }
+    let reason = format!(
+        "the record has {} {}; {max_record_bytes} are taken (max_record_size_in_bytes)",
+        entry.size_bytes(),
+        C::SIZE
+    );
+    Err(Problem::new(BadKind::TooLarge, reason))
 }
 
-/// Spreads records evenly over the shards.
-fn random_key() -> Arc<str> {
-    use std::hash::{BuildHasher as _, RandomState};
-    // A fresh state has fresh keys each time it is made in a thread; that is all that is needed.
-    format!("{:016x}", RandomState::new().hash_one(0)).into()
+fn too_long<C: LineConverter>(length: u64, max_record_bytes: usize) -> Problem {
+    let taken = match C::LONGEST_LINE {
+        Some(longest) => format!("a line may have {longest}"),
+        None => format!("a record takes {max_record_bytes} (max_record_size_in_bytes)"),
+    };
+    Problem::new(BadKind::TooLarge, format!("the line has {length} bytes; {taken}"))
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn records(text: &str, key: KeySource, max: usize) -> Vec<Item> {
-        let lines = Lines::new(std::io::BufReader::new(text.as_bytes()), max);
-        let mut records = Records { lines, key, max_record_bytes: max };
+    /// What becomes of each line of a text.
+    pub(crate) fn records<C: LineConverter>(
+        text: &str,
+        converter: C,
+        max_record_bytes: usize,
+    ) -> Vec<Item<C::Entry>> {
+        let reader = BufReader::new(text.as_bytes());
+        let mut records = Records::new(reader, converter, max_record_bytes);
         let mut all = Vec::new();
         loop {
             let (batch, is_end) = records.batch();
@@ -203,75 +245,57 @@ mod tests {
         }
     }
 
-    fn by(field: &str) -> KeySource {
-        KeySource::Field(field.parse().unwrap())
+    /// A line as a record of twice its size.
+    struct Twice<const LONGEST: usize>;
+
+    #[derive(Debug, PartialEq)]
+    struct Line(Vec<u8>);
+
+    impl Entry for Line {
+        fn size_bytes(&self) -> usize {
+            2 * self.0.len()
+        }
     }
 
-    #[test]
-    fn a_line_is_a_record_with_the_fields_key() {
-        let items = records("{\"k\":\"a\"}\n\n{\"k\":7}\r\n", by("k"), 1000);
-        let [Item::Record(first), Item::Record(second)] = &items[..] else { panic!("{items:?}") };
-        assert_eq!((first.partition_key(), &first.data()[..]), ("a", &b"{\"k\":\"a\"}"[..]));
-        assert_eq!((second.partition_key(), &second.data()[..]), ("7", &b"{\"k\":7}"[..]));
-    }
+    impl<const LONGEST: usize> LineConverter for Twice<LONGEST> {
+        type Entry = Line;
 
-    #[test]
-    fn bad_lines_say_what_is_wrong_with_them() {
-        let long = format!("{{\"k\":\"{}\"}}", "x".repeat(257));
-        for (line, kind, reason) in [
-            ("nonsense", BadKind::NotJson, "not JSON: expected ident at column 2"),
-            ("{}", BadKind::NoKey, "the key field `k` is missing"),
-            (
-                "{\"k\":null}",
-                BadKind::NoKey,
-                "the key field `k` is null; a partition key is text, a number or a boolean",
-            ),
-            (
-                "{\"k\":\"\"}",
-                BadKind::BadKey,
-                "the partition key is empty; Kinesis takes 1 to 256 characters",
-            ),
-            (
-                &long,
-                BadKind::BadKey,
-                "the partition key `xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…` has 257 characters; Kinesis \
-                 takes 1 to 256",
-            ),
-        ] {
-            let items = records(&format!("{{\"k\":1}}\n{line}\n"), by("k"), 1000);
-            let [Item::Record(_), Item::Bad(bad)] = &items[..] else { panic!("{items:?}") };
-            assert_eq!((bad.line, bad.kind, bad.reason.as_str()), (2, kind, reason));
-            assert_eq!(bad.text, line);
+        const SIZE: &'static str = "bytes, twice";
+        const LONGEST_LINE: Option<usize> = if LONGEST == 0 { None } else { Some(LONGEST) };
+
+        fn convert(&self, line: &[u8]) -> Result<Line, Problem> {
+            Ok(Line(line.to_vec()))
         }
     }
 
     #[test]
-    fn a_record_is_too_large_with_its_key() {
-        let items = records("{\"k\":\"abc\"}", by("k"), 13);
-        let [Item::Bad(bad)] = &items[..] else { panic!("{items:?}") };
-        assert_eq!(bad.kind, BadKind::TooLarge);
-        assert!(bad.reason.contains("14 bytes with its key; 13 are taken"), "{}", bad.reason);
-        assert!(matches!(&records("{\"k\":\"abc\"}", by("k"), 14)[..], [Item::Record(_)]));
-        let items = records("{\"k\":\"abc\"}", by("k"), 5);
-        let [Item::Bad(bad)] = &items[..] else { panic!("{items:?}") };
-        assert!(bad.reason.contains("the line has 11 bytes"), "{}", bad.reason);
+    fn a_line_is_a_record_and_an_empty_one_is_none() {
+        let items = records("a\n\nbc\r\n", Twice::<0>, 4);
+        let [Item::Record(first), Item::Record(second)] = &items[..] else { panic!("{items:?}") };
+        assert_eq!((&first.0[..], &second.0[..]), (&b"a"[..], &b"bc"[..]));
     }
 
     #[test]
-    fn without_a_field_keys_are_fixed_or_random() {
-        let items = records("1\n2\n", KeySource::Fixed("same".into()), 1000);
-        let keys: Vec<_> = keys_of(&items);
-        assert_eq!(keys, ["same", "same"]);
-        let items = records("1\n2\n", KeySource::Random, 1000);
-        let keys = keys_of(&items);
-        assert_ne!(keys[0], keys[1]);
-    }
-
-    fn keys_of(items: &[Item]) -> Vec<String> {
-        let key = |item: &Item| match item {
-            Item::Record(entry) => entry.partition_key().to_owned(),
-            other => panic!("{other:?}"),
+    fn lines_and_records_have_their_limits() {
+        let problem = |items: Vec<Item<Line>>| match &items[..] {
+            [Item::Bad(bad)] => {
+                assert_eq!((bad.line, bad.kind), (1, BadKind::TooLarge));
+                bad.reason.clone()
+            }
+            items => panic!("{items:?}"),
         };
-        items.iter().map(key).collect()
+        assert_eq!(
+            problem(records("12", Twice::<0>, 3)),
+            "the record has 4 bytes, twice; 3 are taken (max_record_size_in_bytes)"
+        );
+        assert_eq!(
+            problem(records("12345", Twice::<0>, 4)),
+            "the line has 5 bytes; a record takes 4 (max_record_size_in_bytes)"
+        );
+        assert_eq!(
+            problem(records("12345", Twice::<4>, 100)),
+            "the line has 5 bytes; a line may have 4"
+        );
+        assert!(matches!(records("12345", Twice::<5>, 10)[..], [Item::Record(_)]));
     }
 }

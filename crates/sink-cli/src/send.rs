@@ -5,8 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sink_core::{Error, ErrorKind, Stats};
-use sink_kinesis::{KinesisEntry, KinesisSink};
+use sink_core::{Entry, Error, ErrorKind, Sink, Stats};
 use tokio::sync::mpsc;
 
 use crate::{
@@ -17,7 +16,7 @@ use crate::{
     records::{self, Item},
     signals::Interrupts,
     summary::Report,
-    target::{self, Opened},
+    target::{self, Opened, Service, Target},
 };
 
 /// How a run ended; the exit status.
@@ -51,9 +50,17 @@ enum Stop {
     Stalled(Duration),
 }
 
-pub(crate) async fn run(args: &Send) -> Result<End, String> {
+pub(crate) async fn run(args: &Send, target: Target) -> Result<End, String> {
+    match target {
+        Target::Kinesis(kinesis) => run_to(args, kinesis).await,
+        Target::Firehose(firehose) => run_to(args, firehose).await,
+        Target::CloudWatch(cloudwatch) => run_to(args, cloudwatch).await,
+    }
+}
+
+async fn run_to(args: &Send, service: impl Service) -> Result<End, String> {
     let name = args.file.display();
-    let opened = target::open(args).await.map_err(|error| chain(&error))?;
+    let opened = target::open(&service, args).await.map_err(|error| chain(&error))?;
     // Opening may block for ever on a pipe without a writer: the signals must work already.
     let mut interrupts = Interrupts::new().map_err(|error| format!("signals: {error}"))?;
     let path = args.file.clone();
@@ -86,7 +93,7 @@ pub(crate) async fn run(args: &Send) -> Result<End, String> {
     let started = Instant::now();
     let mut job = Job { opened, read: 0, give_up_after: args.give_up_after };
     let file_name = input.name.clone();
-    let lines = records::read(input, target::key_source(args), job.opened.max_record_size_in_bytes);
+    let lines = records::read(input, service.lines(), job.opened.max_record_size_in_bytes);
     let stop = job.feed(lines, &mut bad_lines, &file_name, &mut interrupts).await;
     let outcome = job.finish(stop, &progress, &mut interrupts).await;
     shower.abort();
@@ -107,7 +114,7 @@ pub(crate) async fn run(args: &Send) -> Result<End, String> {
         &counters,
         started.elapsed(),
         job.opened.max_batch_size,
-        job.opened.shard_totals(),
+        job.opened.arrived(),
     );
     report.print(args.json);
     kept?;
@@ -120,22 +127,22 @@ pub(crate) async fn run(args: &Send) -> Result<End, String> {
     }
 }
 
-struct Job {
-    opened: Opened,
+struct Job<S: Service> {
+    opened: Opened<S>,
     /// Lines that held something, those that could not be sent included.
     read: u64,
     give_up_after: Option<Duration>,
 }
 
-impl Job {
-    fn sink(&self) -> &KinesisSink<KinesisEntry> {
+impl<S: Service> Job<S> {
+    fn sink(&self) -> &Sink<S::Entry, S::Entry> {
         &self.opened.sink
     }
 
     /// Writes what comes until there is nothing more, or something is in the way.
     async fn feed(
         &mut self,
-        mut lines: mpsc::Receiver<Vec<Item>>,
+        mut lines: mpsc::Receiver<Vec<Item<S::Entry>>>,
         bad_lines: &mut BadLines,
         file_name: &str,
         interrupts: &mut Interrupts,
@@ -248,19 +255,23 @@ impl Job {
     }
 }
 
-/// What to do where the sink gave a record up as it was told to, and had nowhere to put it.
+/// What to do where the sink had nowhere to put a record that is not stored for good.
 fn hint(error: &str) -> String {
-    let flags = [("MaxAttempts", "--max-attempts"), ("MaxAge", "--max-age")];
-    match flags.into_iter().find(|(reason, _)| error.contains(reason)) {
-        Some((_, flag)) => format!(
-            "\nhint: --dead-letters FILE keeps the records that {flag} gives up, and the others go on"
+    let causes = [
+        ("MaxAttempts", "--max-attempts gives up"),
+        ("MaxAge", "--max-age gives up"),
+        ("a dead-letter handler would take it", "the destination refuses"),
+    ];
+    match causes.into_iter().find(|(words, _)| error.contains(words)) {
+        Some((_, who)) => format!(
+            "\nhint: --dead-letters FILE keeps the records that {who}, and the others go on"
         ),
         None => String::new(),
     }
 }
 
 /// Ends when nothing was delivered for so long although something waits; never without a limit.
-async fn stalled(sink: KinesisSink<KinesisEntry>, limit: Option<Duration>) -> Duration {
+async fn stalled<E: Entry>(sink: Sink<E, E>, limit: Option<Duration>) -> Duration {
     let Some(limit) = limit else { return std::future::pending().await };
     let waits = |stats: &Stats| stats.buffered.entries + stats.in_flight.entries > 0;
     let mut delivered = sink.stats().counters.delivered.entries;

@@ -7,9 +7,8 @@ use std::{
 };
 
 use indicatif::HumanCount;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use sink_core::Counters;
-use sink_emulator::kinesis::ShardTotals;
 
 use crate::progress::human_bytes;
 
@@ -20,6 +19,8 @@ pub(crate) struct Report {
     pub(crate) read: u64,
     /// Records that the destination said it stored.
     pub(crate) delivered: usize,
+    /// Records that went out, or were rejected, as part of another one.
+    pub(crate) merged: usize,
     pub(crate) delivered_bytes: usize,
     /// Records read and not delivered.
     pub(crate) unsent: u64,
@@ -31,9 +32,8 @@ pub(crate) struct Report {
     pub(crate) seconds: f64,
     pub(crate) records_per_second: f64,
     pub(crate) mean_batch_fill: f64,
-    /// What arrived in each shard of the embedded endpoint.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) shards: Vec<Shard>,
+    #[serde(flatten)]
+    pub(crate) arrived: Option<Arrived>,
 }
 
 #[derive(Debug, Serialize)]
@@ -41,25 +41,35 @@ pub(crate) struct Retried {
     pub(crate) throttled: u64,
     pub(crate) unavailable: u64,
     pub(crate) timeout: u64,
+    /// Sent with a record that the destination refused, and refused with it.
+    pub(crate) bisected: u64,
 }
 
-#[derive(Debug, Serialize)]
-pub(crate) struct Shard {
-    id: String,
-    records: u64,
-    bytes: u64,
-    throttled: u64,
+/// What arrived in each part of the embedded endpoint.
+#[derive(Debug)]
+pub(crate) struct Arrived {
+    /// What a part is, for people.
+    pub(crate) noun: &'static str,
+    /// What the parts are called in JSON.
+    pub(crate) key: &'static str,
+    pub(crate) parts: Vec<Part>,
 }
 
-impl From<ShardTotals> for Shard {
-    fn from(totals: ShardTotals) -> Self {
-        Self {
-            id: totals.id,
-            records: totals.records,
-            bytes: totals.bytes,
-            throttled: totals.throttled,
-        }
+impl Serialize for Arrived {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map([(self.key, &self.parts)])
     }
+}
+
+/// What arrived in one part; what the endpoint does not count is left out.
+#[derive(Debug, Serialize)]
+pub(crate) struct Part {
+    pub(crate) id: String,
+    pub(crate) records: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) throttled: Option<u64>,
 }
 
 impl Report {
@@ -69,29 +79,31 @@ impl Report {
         counters: &Counters,
         elapsed: Duration,
         max_batch_size: usize,
-        shards: Vec<ShardTotals>,
+        arrived: Option<Arrived>,
     ) -> Self {
-        let delivered = counters.delivered.entries;
+        let (delivered, merged) = (counters.delivered.entries, counters.merged.entries);
         let seconds = elapsed.as_secs_f64();
         let rejected_total: u64 = rejected.values().sum();
         #[allow(clippy::cast_precision_loss)] // for display
-        let records_per_second = delivered as f64 / seconds.max(1e-9);
+        let records_per_second = (delivered + merged) as f64 / seconds.max(1e-9);
         Self {
             read,
             delivered,
             delivered_bytes: counters.delivered.bytes,
-            unsent: read - rejected_total - delivered as u64,
+            merged,
+            unsent: read - rejected_total - (delivered + merged) as u64,
             rejected,
             retried: Retried {
                 throttled: counters.retried_throttled,
                 unavailable: counters.retried_unavailable,
                 timeout: counters.retried_timeout,
+                bisected: counters.retried_bisected,
             },
             requests: counters.requests,
             seconds,
             records_per_second,
             mean_batch_fill: counters.mean_batch_fill(max_batch_size),
-            shards: shards.into_iter().map(Into::into).collect(),
+            arrived,
         }
     }
 
@@ -108,12 +120,13 @@ impl Report {
 
     fn to_table(&self) -> String {
         let count = |n: u64| HumanCount(n).to_string();
-        let Retried { throttled, unavailable, timeout } = self.retried;
-        let retried = throttled + unavailable + timeout;
+        let Retried { throttled, unavailable, timeout, bisected } = self.retried;
+        let retried = throttled + unavailable + timeout + bisected;
         let causes = parts(&[
             (throttled, "throttled"),
             (unavailable, "unavailable"),
             (timeout, "timed out"),
+            (bisected, "refused with others"),
         ]);
         let reasons: Vec<_> = self.rejected.iter().map(|(reason, n)| (*n, *reason)).collect();
         let rejected: u64 = self.rejected.values().sum();
@@ -126,6 +139,9 @@ impl Report {
             ("retried", count(retried) + &causes),
             ("rejected", count(rejected) + &parts(&reasons)),
         ];
+        if self.merged > 0 {
+            rows.insert(2, ("merged", count(self.merged as u64) + " (part of others)"));
+        }
         if self.unsent > 0 {
             rows.push(("not sent", count(self.unsent)));
         }
@@ -139,18 +155,19 @@ impl Report {
         for (name, value) in rows {
             text += &format!("{name:<16} {value}\n");
         }
-        if !self.shards.is_empty() {
+        if let Some(arrived) = &self.arrived {
             text += &format!(
                 "\n{:<22} {:>12} {:>12} {:>12}\n",
-                "shard", "records", "bytes", "throttled"
+                arrived.noun, "records", "bytes", "throttled"
             );
-            for shard in &self.shards {
+            let or_dash = |n: Option<u64>| n.map_or_else(|| "-".to_owned(), count);
+            for part in &arrived.parts {
                 text += &format!(
                     "{:<22} {:>12} {:>12} {:>12}\n",
-                    shard.id,
-                    count(shard.records),
-                    count(shard.bytes),
-                    count(shard.throttled)
+                    part.id,
+                    count(part.records),
+                    or_dash(part.bytes),
+                    or_dash(part.throttled)
                 );
             }
         }
@@ -177,9 +194,27 @@ mod tests {
         let mut counters = Counters::default();
         counters.delivered.entries = 5;
         let rejected = BTreeMap::from([("dead letters", 3), ("no key", 2)]);
-        let report = Report::new(10, rejected, &counters, Duration::from_secs(1), 500, Vec::new());
+        let report = Report::new(10, rejected, &counters, Duration::from_secs(1), 500, None);
         assert_eq!(report.unsent, 0);
         let table = report.to_table();
         assert!(table.contains("rejected         5 (3 dead letters, 2 no key)\n"), "{table}");
+        assert!(!table.contains("merged"), "{table}");
+    }
+
+    #[test]
+    fn records_that_went_out_as_part_of_others_are_not_unsent() {
+        let mut counters = Counters::default();
+        counters.delivered.entries = 2;
+        counters.merged.entries = 7;
+        let part = Part { id: "Shop".to_owned(), records: 2, bytes: None, throttled: None };
+        let arrived = Arrived { noun: "namespace", key: "namespaces", parts: vec![part] };
+        let second = Duration::from_secs(1);
+        let report = Report::new(10, BTreeMap::new(), &counters, second, 500, Some(arrived));
+        assert_eq!(report.unsent, 1);
+        let table = report.to_table();
+        assert!(table.contains("\nmerged           7 (part of others)\nretried "), "{table}");
+        assert!(table.contains("\nShop                              2            -"), "{table}");
+        let json = serde_json::to_value(&report).unwrap();
+        assert_eq!(json["namespaces"], serde_json::json!([{ "id": "Shop", "records": 2 }]));
     }
 }

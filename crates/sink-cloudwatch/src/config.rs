@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sink_aws::{AwsConfig, Setup, Target};
 use sink_core::{ElementConverter, Error, ErrorKind, Settings, Sink, SinkBuilder};
 
-use crate::{converter::MetricDatum, request::CloudWatchDestination};
+use crate::{datum::MetricDatum, request::CloudWatchDestination};
 
 /// A sink whose destination is a CloudWatch namespace.
 pub type CloudWatchSink<T> = Sink<T, MetricDatum>;
@@ -153,12 +153,7 @@ impl FromStr for Namespace {
         // The API reference of `PutMetricData`: length, the pattern `[^:].*`, "ASCII characters
         // for the namespace, except for control characters", and "should not" begin with `AWS/`.
         // The user guide: "at least one non-whitespace character".
-        let is_namespace = (1..=255).contains(&text.len())
-            && text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
-            && !text.bytes().all(|byte| byte == b' ')
-            && !text.starts_with(':')
-            && !text.starts_with("AWS/");
-        if is_namespace {
+        if crate::datum::metric::check_name(text).is_ok() && !text.starts_with("AWS/") {
             return Ok(Self(text.to_owned()));
         }
         Err(Error::new(

@@ -16,10 +16,8 @@ use sink_core::{Batch, Destination, Limits, Outcome};
 
 use crate::{
     config::Namespace,
-    converter::{MAX_VALUES, MetricDatum, MetricValue},
+    datum::{MetricDatum, MetricValue, Resolution, Unit, size},
     failures::{self, CODES},
-    metric::{MAX_DIMENSIONS, Resolution},
-    unit::Unit,
 };
 
 /// A namespace, and the client that writes to it.
@@ -65,8 +63,8 @@ impl Destination for CloudWatchDestination {
     /// has besides its data. The largest datum that the reference allows always fits.
     const LIMITS: Limits = Limits {
         max_batch_size: 1000,
-        max_batch_size_in_bytes: 1_000_000 - MAX_FRAME,
-        max_record_size_in_bytes: MAX_DATUM,
+        max_batch_size_in_bytes: 1_000_000 - size::MAX_FRAME,
+        max_record_size_in_bytes: size::MAX_DATUM,
     };
 
     fn build_request(&self, batch: &Batch<'_, MetricDatum>) -> PutMetricDataInputBuilder {
@@ -107,17 +105,14 @@ impl fmt::Debug for CloudWatchDestination {
 /// What is the API's default is left out: it takes no bytes.
 fn datum(entry: &MetricDatum) -> types::MetricDatum {
     let metric = &entry.metric;
-    let dimensions = metric
-        .dimensions()
-        .iter()
-        .map(|(name, value)| types::Dimension::builder().name(name).value(value).build());
-    let dimensions = (!metric.dimensions().is_empty()).then(|| dimensions.collect());
     let builder = types::MetricDatum::builder()
         .metric_name(metric.name())
-        .set_dimensions(dimensions)
         .timestamp(DateTime::from_millis(entry.timestamp))
-        .set_unit((metric.unit() != Unit::None).then(|| metric.unit().as_str().into()))
+        .set_unit(Some(metric.unit()).filter(|unit| *unit != Unit::None))
         .set_storage_resolution((metric.resolution() == Resolution::Second).then_some(1));
+    let builder = metric.dimensions().iter().fold(builder, |builder, (name, value)| {
+        builder.dimensions(types::Dimension::builder().name(name).value(value).build())
+    });
     match &entry.value {
         MetricValue::Single(value) => builder.value(*value),
         MetricValue::Counted(counted) => builder
@@ -133,95 +128,6 @@ fn datum(entry: &MetricDatum) -> types::MetricDatum {
         ),
     }
     .build()
-}
-
-// What follows counts bytes as the SDK writes them: the protocol is rpcv2Cbor, its structures are
-// maps of indefinite length (one byte at each end), its numbers doubles. A test compares.
-
-/// A head of type and length: RFC 8949, section 3.
-const fn head(length: usize) -> usize {
-    match length {
-        0..=23 => 1,
-        24..=0xff => 2,
-        0x100..=0xffff => 3,
-        _ => 5,
-    }
-}
-
-const fn text(length: usize) -> usize {
-    head(length) + length
-}
-
-const fn key(name: &str) -> usize {
-    text(name.len())
-}
-
-const DOUBLE: usize = 9;
-const MAP: usize = 2;
-/// With the tag that makes a number a time.
-const TIMESTAMP: usize = key("Timestamp") + 1 + DOUBLE;
-
-/// What a request has besides its data, at most: a namespace has 255 bytes.
-const MAX_FRAME: usize = MAP + key("Namespace") + text(255) + key("MetricData") + head(1000);
-
-/// The largest datum that the API reference allows, whose metric's name is not ASCII.
-const MAX_DATUM: usize = MAP
-    + key("MetricName")
-    + text(4 * 255)
-    + key("Dimensions")
-    + head(MAX_DIMENSIONS)
-    + MAX_DIMENSIONS * dimension(255, 1024)
-    + key("Unit")
-    + text("Kilobytes/Second".len())
-    + key("StorageResolution")
-    + 1
-    + TIMESTAMP
-    + counted(MAX_VALUES);
-
-const fn dimension(name: usize, value: usize) -> usize {
-    MAP + key("Name") + text(name) + key("Value") + text(value)
-}
-
-const fn counted(values: usize) -> usize {
-    key("Values") + key("Counts") + 2 * (head(values) + values * DOUBLE)
-}
-
-/// A datum without what it says: the metric and the time.
-pub(crate) fn metric_size(
-    name: &str,
-    dimensions: &[(String, String)],
-    unit: Unit,
-    resolution: Resolution,
-) -> usize {
-    let mut size = MAP + key("MetricName") + text(name.len()) + TIMESTAMP;
-    if !dimensions.is_empty() {
-        size += key("Dimensions") + head(dimensions.len());
-        size += dimensions.iter().map(|(n, v)| dimension(n.len(), v.len())).sum::<usize>();
-    }
-    if unit != Unit::None {
-        size += key("Unit") + text(unit.as_str().len());
-    }
-    if resolution == Resolution::Second {
-        size += key("StorageResolution") + 1;
-    }
-    size
-}
-
-/// What a datum says.
-pub(crate) fn value_size(value: &MetricValue) -> usize {
-    match value {
-        MetricValue::Single(_) => key("Value") + DOUBLE,
-        MetricValue::Counted(values) => counted(values.len()),
-        MetricValue::Statistics(_) => {
-            key("StatisticValues")
-                + MAP
-                + key("SampleCount")
-                + key("Sum")
-                + key("Minimum")
-                + key("Maximum")
-                + 4 * DOUBLE
-        }
-    }
 }
 
 #[cfg(test)]

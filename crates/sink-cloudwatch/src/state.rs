@@ -14,11 +14,7 @@
 use sink_aws::parts::{Parts, put_with_length};
 use sink_core::SnapshotEntry;
 
-use crate::{
-    converter::{MetricDatum, MetricValue, StatisticSet},
-    metric::{Metric, Resolution},
-    unit::Unit,
-};
+use crate::datum::{Metric, MetricDatum, MetricValue, Resolution, StatisticSet, Unit, unit};
 
 /// A later version reads the earlier ones.
 const VERSION: u8 = 1;
@@ -34,26 +30,21 @@ impl SnapshotEntry for MetricDatum {
             put_with_length(bytes, name.as_bytes());
             put_with_length(bytes, value.as_bytes());
         }
-        bytes.extend([metric.unit() as u8, metric.resolution().seconds()]);
+        bytes.extend([metric.0.unit_number, metric.resolution().seconds()]);
         bytes.extend(self.timestamp.to_le_bytes());
         match &self.value {
             MetricValue::Single(value) => {
                 bytes.push(0);
-                bytes.extend(value.to_le_bytes());
+                put(bytes, &[*value]);
             }
             MetricValue::Counted(counted) => {
                 #[allow(clippy::cast_possible_truncation)] // a datum has at most 150
                 bytes.extend([1, counted.len() as u8]);
-                for (value, count) in counted {
-                    bytes.extend(value.to_le_bytes());
-                    bytes.extend(count.to_le_bytes());
-                }
+                counted.iter().for_each(|(value, count)| put(bytes, &[*value, *count]));
             }
             MetricValue::Statistics(set) => {
                 bytes.push(2);
-                for number in [set.sample_count, set.sum, set.minimum, set.maximum] {
-                    bytes.extend(number.to_le_bytes());
-                }
+                put(bytes, &[set.sample_count, set.sum, set.minimum, set.maximum]);
             }
         }
     }
@@ -66,16 +57,16 @@ impl SnapshotEntry for MetricDatum {
             let name = text(&mut parts, "a dimension's name")?;
             builder = builder.dimension(name, text(&mut parts, "a dimension's value")?);
         }
-        let unit = byte(&mut parts, "the unit")?;
-        let unit = Unit::ALL.get(usize::from(unit)).ok_or_else(|| {
-            format!("the unit has number {unit}; this program knows 0 to {}", Unit::ALL.len() - 1)
-        })?;
+        let (at, last) = (byte(&mut parts, "the unit")?, unit::NAMES.len() - 1);
+        let unit = unit::NAMES
+            .get(usize::from(at))
+            .ok_or_else(|| format!("the unit has number {at}; this program knows 0 to {last}"))?;
         let resolution = match byte(&mut parts, "the resolution")? {
             1 => Resolution::Second,
             60 => Resolution::Minute,
             other => return Err(format!("the resolution is {other}; it is 1 or 60")),
         };
-        let metric = builder.unit(*unit).resolution(resolution).build();
+        let metric = builder.unit(Unit::from(*unit)).resolution(resolution).build();
         let metric = metric.map_err(|error| error.to_string())?;
         let timestamp = i64::from_le_bytes(parts.array("the timestamp")?);
         let datum = match byte(&mut parts, "the kind of value")? {
@@ -98,6 +89,10 @@ impl SnapshotEntry for MetricDatum {
         parts.end()?;
         datum.map(|datum| Self { timestamp, ..datum }).map_err(|error| error.to_string())
     }
+}
+
+fn put(bytes: &mut Vec<u8>, numbers: &[f64]) {
+    bytes.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
 }
 
 fn byte(parts: &mut Parts<'_>, what: &str) -> Result<u8, String> {

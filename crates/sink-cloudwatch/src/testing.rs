@@ -2,11 +2,7 @@
 
 use proptest::prelude::*;
 
-use crate::{
-    converter::{MetricDatum, StatisticSet},
-    metric::{Metric, Resolution},
-    unit::Unit,
-};
+use crate::datum::{Metric, MetricDatum, Resolution, StatisticSet, Unit};
 
 /// Any metric that CloudWatch takes, its lengths on both sides of where CBOR's heads grow.
 pub(crate) fn any_metric() -> impl Strategy<Value = Metric> {
@@ -15,7 +11,7 @@ pub(crate) fn any_metric() -> impl Strategy<Value = Metric> {
         "[!-~][ -~]{0,30}|[a-z]{230,300}|[a-z]{1000,1024}",
         0..=30,
     );
-    let unit = prop::sample::select(&Unit::ALL[..]);
+    let unit = prop::sample::select(Unit::values()).prop_map(Unit::from);
     ("[a-z]{1,30}|.{1,255}", dimensions, unit, any::<bool>()).prop_map(
         |(name, dimensions, unit, is_fine)| {
             let builder = Metric::builder(name).unit(unit).resolution(if is_fine {

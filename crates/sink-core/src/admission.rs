@@ -87,10 +87,14 @@ impl<E> State<E> {
     /// Who waits only for a lane of its own holds nobody up but those of the same lane.
     #[inline]
     pub(crate) fn has_room(&self, lane: Lane, size: usize, place: Option<usize>) -> bool {
-        self.budget.has_room(lane, size)
-            && self.waiters.iter().take(place.unwrap_or(usize::MAX)).all(|first| {
-                first.lane != lane && !self.budget.lane_has_room(first.lane, first.size)
-            })
+        self.budget.has_room(lane, size) && (self.waiters.is_empty() || self.is_first(lane, place))
+    }
+
+    fn is_first(&self, lane: Lane, place: Option<usize>) -> bool {
+        self.waiters
+            .iter()
+            .take(place.unwrap_or(usize::MAX))
+            .all(|first| first.lane != lane && !self.budget.lane_has_room(first.lane, first.size))
     }
 
     /// The writer that comes next, if there is room for it.

@@ -7,9 +7,10 @@ use tokio::{sync::mpsc, time::Instant};
 use crate::{
     convert::ElementConverter,
     dead_letter::DeadLetterHandler,
-    destination::{Destination, Entry as _, Lane},
+    destination::{Destination, Entry as _},
     driver::Driver,
     engine::{Budget, Engine, EngineConfig},
+    entrance::{Entrance, Pieces},
     error::{Error, ErrorKind},
     inbox::Inbox,
     rate_limit::{AdaptiveRate, RateLimiter},
@@ -24,8 +25,8 @@ pub type Pair<T, D> = (Sink<T, <D as Destination>::Entry>, Driver<D>);
 /// Builds a [`Sink`]. Made by [`Sink::builder`].
 #[must_use = "a builder does nothing until it is built"]
 pub struct SinkBuilder<T, D: Destination> {
-    converter: Arc<dyn ElementConverter<T, Entry = D::Entry>>,
-    destination: D,
+    pieces: Arc<dyn Pieces<T, D::Entry>>,
+    destination: Arc<D>,
     settings: Settings,
     rate_limiter: Option<Box<dyn RateLimiter>>,
     seed: Option<u64>,
@@ -39,8 +40,10 @@ impl<T: 'static, D: Destination> SinkBuilder<T, D> {
         converter: impl ElementConverter<T, Entry = D::Entry>,
         destination: D,
     ) -> Self {
+        let destination = Arc::new(destination);
+        let entrance = Entrance { converter, destination: Arc::downgrade(&destination) };
         Self {
-            converter: Arc::new(converter),
+            pieces: Arc::new(entrance),
             destination,
             settings: Settings::default(),
             rate_limiter: None,
@@ -141,7 +144,7 @@ impl<T: 'static, D: Destination> SinkBuilder<T, D> {
         if self.dead_letters.is_some() {
             engine.hand_over_rejected();
         }
-        let destination = Arc::new(self.destination);
+        let destination = self.destination;
         let now = Instant::now().into_std();
         for entry in self.restored {
             let (size, lane) = (entry.size_bytes(), destination.lane(&entry));
@@ -150,14 +153,9 @@ impl<T: 'static, D: Destination> SinkBuilder<T, D> {
         }
 
         let (commands, received) = mpsc::unbounded_channel();
-        // The destination, and its connections, end with the driver, whoever keeps a handle.
-        let lanes = Arc::downgrade(&destination);
-        let lane_of =
-            move |entry: &D::Entry| lanes.upgrade().map_or(Lane::SHARED, |lanes| lanes.lane(entry));
         let sink = Sink::new(
             Arc::clone(&shared),
-            self.converter,
-            Arc::new(lane_of),
+            self.pieces,
             commands,
             max_record_size_in_bytes,
             D::KIND,

@@ -18,14 +18,14 @@ use tokio::{
 
 use crate::{
     admission::{Admission, Reservation, Turn, Waiter},
-    destination::Lane,
+    destination::{Lane, Queued},
     engine::{Budget, Load, Stats},
     error::{Error, ErrorKind},
     receipt::SettledSender,
     sink::Summary,
 };
 
-/// An entry that is admitted and that the driver has not picked up.
+/// An entry on its way in.
 pub(crate) struct Arrival<E> {
     pub(crate) entry: E,
     pub(crate) size: usize,
@@ -54,8 +54,8 @@ pub(crate) struct Inbox<E> {
 
 #[derive(Debug)]
 pub(crate) struct State<E> {
-    /// Entries that the driver has not picked up.
-    arrived: VecDeque<Arrival<E>>,
+    /// Entries that the driver has not picked up, as the engine keeps them.
+    arrived: VecDeque<Queued<E>>,
     arrived_bytes: usize,
     /// Who wants to know when one of them is settled, by its sequence, rising. Beside the entries,
     /// not with them, so that an entry that nobody tracks pays nothing.
@@ -300,19 +300,17 @@ impl<E> Inbox<E> {
         state.last_sequence += 1;
     }
 
-    /// Swaps what has arrived into the empty `arrivals` and `receipts`, and says when the first of
-    /// it did.
+    /// Swaps what has arrived into the empty `arrivals` and `receipts`, and gives its bytes.
     pub(crate) fn take_arrivals(
         &self,
-        arrivals: &mut VecDeque<Arrival<E>>,
+        arrivals: &mut VecDeque<Queued<E>>,
         receipts: &mut Receipts,
-    ) -> Instant {
+    ) -> usize {
         debug_assert!(arrivals.is_empty() && receipts.is_empty(), "arrivals would be overtaken");
         let mut state = self.lock();
         std::mem::swap(&mut state.arrived, arrivals);
         std::mem::swap(&mut state.receipts, receipts);
-        state.arrived_bytes = 0;
-        state.first_at
+        std::mem::take(&mut state.arrived_bytes)
     }
 
     /// Gives room back, of which `lanes` tells the lanes' part, and lets the next writer have it.
@@ -374,7 +372,7 @@ impl<E> Inbox<E> {
         let mut state = self.lock();
         let state = &mut *state;
         state.remains = unsent;
-        state.remains.extend(state.arrived.drain(..).map(|arrival| arrival.entry));
+        state.remains.extend(state.arrived.drain(..).map(|queued| queued.entry));
         state.arrived_bytes = 0;
         state.receipts.clear(); // which tells their owners that the sink has ended
         state.summary = Some(summary);
@@ -388,12 +386,15 @@ impl<E> Inbox<E> {
 }
 
 impl<E> State<E> {
+    #[inline]
     pub(crate) fn check_gate(&self) -> Result<(), Error> {
-        match (&self.failed, self.closing) {
-            (Some(error), _) => Err(error.clone()),
-            (None, Closing::No) => Ok(()),
-            (None, _) => Err(Error::new(ErrorKind::Closed, "write", "the sink is closed")),
-        }
+        if self.closing == Closing::No && self.failed.is_none() { Ok(()) } else { self.refuse() }
+    }
+
+    #[cold]
+    fn refuse(&self) -> Result<(), Error> {
+        let closed = || Error::new(ErrorKind::Closed, "write", "the sink is closed");
+        Err(self.failed.clone().unwrap_or_else(closed))
     }
 
     /// Takes an entry in; gives whether the driver is to be woken.
@@ -404,11 +405,21 @@ impl<E> State<E> {
             self.first_at = Instant::now();
         }
         self.last_sequence += 1;
+        let tracked = receipt.is_some();
         if let Some(receipt) = receipt {
             self.receipts.push_back((self.last_sequence, receipt));
         }
-        self.arrived_bytes += arrival.size;
-        self.arrived.push_back(arrival);
+        let Arrival { entry, size, lane } = arrival;
+        self.arrived_bytes += size;
+        self.arrived.push_back(Queued {
+            entry,
+            sequence: self.last_sequence,
+            size,
+            lane,
+            attempts: 0,
+            tracked,
+            admitted_at: self.first_at.into_std(),
+        });
         let wake = self.is_enough();
         if wake {
             // Once is enough until the driver rests again.

@@ -103,6 +103,8 @@ mod destination;
 #[cfg(feature = "tokio")]
 mod driver;
 pub mod engine;
+#[cfg(feature = "tokio")]
+mod entrance;
 mod error;
 #[cfg(feature = "tokio")]
 mod files;

@@ -6,10 +6,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
     builder::SinkBuilder,
-    convert::ElementConverter,
-    destination::{Destination, Entry, Lane},
+    convert::{ConvertError, ElementConverter},
+    destination::{Destination, Entry},
     driver::Command,
     engine::{Counters, Stats},
+    entrance::Pieces,
     error::{Error, ErrorKind},
     inbox::{Arrival, Closing, Inbox, Refused},
     receipt::Receipt,
@@ -24,16 +25,12 @@ use crate::{
 /// because nobody waits for it.
 pub struct Sink<T, E: Entry> {
     pub(crate) shared: Arc<Inbox<E>>,
-    converter: Arc<dyn ElementConverter<T, Entry = E>>,
-    lane_of: Arc<LaneOf<E>>,
+    pieces: Arc<dyn Pieces<T, E>>,
     /// Its closing tells the driver that the last clone is gone.
     commands: mpsc::UnboundedSender<Command<E>>,
     pub(crate) max_record_size_in_bytes: usize,
     kind: &'static str,
 }
-
-/// [`Destination::lane`], whatever the destination is.
-type LaneOf<E> = dyn Fn(&E) -> Lane + Send + Sync;
 
 /// What a sink did from start to end.
 #[derive(Debug, Clone, PartialEq)]
@@ -101,13 +98,12 @@ impl<T: 'static, E: Entry> Sink<T, E> {
 
     pub(crate) fn new(
         shared: Arc<Inbox<E>>,
-        converter: Arc<dyn ElementConverter<T, Entry = E>>,
-        lane_of: Arc<LaneOf<E>>,
+        pieces: Arc<dyn Pieces<T, E>>,
         commands: mpsc::UnboundedSender<Command<E>>,
         max_record_size_in_bytes: usize,
         kind: &'static str,
     ) -> Self {
-        Self { shared, converter, lane_of, commands, max_record_size_in_bytes, kind }
+        Self { shared, pieces, commands, max_record_size_in_bytes, kind }
     }
 
     /// Converts an element and admits it. Waits only while the buffer is full.
@@ -181,19 +177,11 @@ impl<T: 'static, E: Entry> Sink<T, E> {
 
     #[inline]
     pub(crate) fn convert(&self, element: T) -> Result<Arrival<E>, Error> {
-        let entry = self.converter.convert(element).map_err(|error| {
-            Error::new(ErrorKind::Convert, "write", error.to_string()).with_source(error)
-        })?;
-        let size = entry.size_bytes();
-        if size > self.max_record_size_in_bytes {
-            let message = format!(
-                "the entry has {size} bytes; max_record_size_in_bytes is {}",
-                self.max_record_size_in_bytes
-            );
-            return Err(Error::new(ErrorKind::TooLarge, "write", message));
+        let arrival = self.pieces.arrival(element).map_err(not_converted)?;
+        if arrival.size > self.max_record_size_in_bytes {
+            return Err(too_large(arrival.size, self.max_record_size_in_bytes));
         }
-        let lane = (self.lane_of)(&entry);
-        Ok(Arrival { entry, size, lane })
+        Ok(arrival)
     }
 
     /// Sends everything admitted before the call without waiting for requests to fill, and waits
@@ -357,8 +345,7 @@ impl<T, E: Entry> Clone for Sink<T, E> {
     fn clone(&self) -> Self {
         Self {
             shared: Arc::clone(&self.shared),
-            converter: Arc::clone(&self.converter),
-            lane_of: Arc::clone(&self.lane_of),
+            pieces: Arc::clone(&self.pieces),
             commands: self.commands.clone(),
             max_record_size_in_bytes: self.max_record_size_in_bytes,
             kind: self.kind,
@@ -373,4 +360,15 @@ impl<T: 'static, E: Entry> fmt::Debug for Sink<T, E> {
             .field("stats", &self.stats())
             .finish_non_exhaustive()
     }
+}
+
+#[cold]
+fn not_converted(error: ConvertError) -> Error {
+    Error::new(ErrorKind::Convert, "write", error.to_string()).with_source(error)
+}
+
+#[cold]
+fn too_large(size: usize, most: usize) -> Error {
+    let message = format!("the entry has {size} bytes; max_record_size_in_bytes is {most}");
+    Error::new(ErrorKind::TooLarge, "write", message)
 }

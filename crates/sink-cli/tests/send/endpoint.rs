@@ -13,10 +13,15 @@ use tempfile::TempDir;
 
 use super::{flights, report, sink, text};
 
-/// What runs against an endpoint in this process.
+/// What sends to Kinesis, to an endpoint in this process.
 fn against(emulator: &Emulator, args: &[&str]) -> Child {
+    sends_to(emulator, "kinesis://flights", args)
+}
+
+/// What sends to an endpoint in this process.
+pub(crate) fn sends_to(emulator: &Emulator, to: &str, args: &[&str]) -> Child {
     let url = emulator.endpoint_url();
-    let mut all = vec!["send", "-", "--to", "kinesis://flights", "--endpoint-url", &url];
+    let mut all = vec!["send", "-", "--to", to, "--endpoint-url", &url];
     all.extend(["--region", "us-east-1", "--json"]);
     all.extend(args);
     sink(&all)
@@ -47,6 +52,18 @@ async fn until(mut happened: impl FnMut() -> bool) {
 fn signal(child: &Child, name: &str) {
     let status = Command::new("kill").args([name, &child.id().to_string()]).status().unwrap();
     assert!(status.success());
+}
+
+/// Gives it all that it is to read, and waits for its end.
+pub(crate) async fn given(mut child: Child, input: impl Into<Vec<u8>>) -> Output {
+    let (mut stdin, input) = (child.stdin.take().unwrap(), input.into());
+    let writer = std::thread::spawn(move || {
+        // The program may stop reading at a bad line.
+        let _stopped = stdin.write_all(&input);
+    });
+    let output = end_of(child).await;
+    writer.join().unwrap();
+    output
 }
 
 async fn end_of(child: Child) -> Output {

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used)] // a test fails by panicking
 
+mod cloudwatch;
 mod endpoint;
+mod firehose;
 
 use std::{
     io::Write as _,
@@ -33,7 +35,7 @@ fn report(output: &Output) -> serde_json::Value {
 }
 
 const EMULATED: [&str; 5] =
-    ["--to", "kinesis://flights", "--emulate", "--no-shard-limits", "--json"];
+    ["--to", "kinesis://flights", "--emulate", "--no-rate-limits", "--json"];
 
 /// Sends a file to the embedded endpoint.
 fn send(file: &Path, args: &[&str]) -> Output {
@@ -112,8 +114,9 @@ fn every_event_is_delivered_however_it_comes() {
 fn the_summary_is_a_table_for_people() {
     let folder = TempDir::new().unwrap();
     let path = file(&folder, "flights", flights(1234).as_bytes());
-    let output =
-        run(&["send", path.to_str().unwrap(), "--to", "kinesis://flights", "--emulate", "2"]);
+    let mut args = vec!["send", path.to_str().unwrap(), "--to", "kinesis://flights"];
+    args.extend(["--emulate", "2", "--no-shard-limits"]); // as --no-rate-limits was called once
+    let output = run(&args);
     let table = text(&output.stdout);
     for row in ["read             1,234\n", "delivered        1,234 (", "rejected         0\n"] {
         assert!(table.contains(row), "{table}");
@@ -262,8 +265,8 @@ fn a_file_that_cannot_be_read_is_named_with_the_reason() {
 #[test]
 fn wrong_command_lines_say_what_would_be_right() {
     for (args, expected) in [
-        (&["send", "x", "--to", "kafka://flights"][..], "write kinesis://STREAM"),
-        (&["send", "x", "--to", "flights"], "write kinesis://STREAM"),
+        (&["send", "x", "--to", "kafka://flights"][..], "write kinesis://STREAM, firehose://"),
+        (&["send", "x", "--to", "flights"], "write kinesis://STREAM, firehose://STREAM or"),
         (&["send", "x"], "--to <DESTINATION>"),
         (&["send", "--to", "kinesis://x", "--on-bad-line", "ignore"], "dead-letter=FILE"),
         (&["send", "--to", "kinesis://x", "--max-time-in-buffer", "soon"], "--max-time-in-buffer"),
@@ -273,12 +276,41 @@ fn wrong_command_lines_say_what_would_be_right() {
             &["send", "--to", "kinesis://x", "--partition-key", "a", "--partition-key-fixed", "b"],
             "cannot be used with",
         ),
-        (&["send", "--to", "kinesis://x", "--no-shard-limits"], "--emulate"),
+        (&["send", "--to", "kinesis://x", "--no-rate-limits"], "--emulate"),
     ] {
         let output = run(args);
         let errors = text(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{args:?}: {errors}");
         assert!(errors.contains(expected), "{args:?}: {errors}");
+    }
+}
+
+#[test]
+fn a_flag_of_another_destination_is_refused_with_both_names() {
+    let metric = ["--metric", "Delay", "--value", "1"];
+    for (to, args, expected) in [
+        ("kinesis://x", &["--no-delimiter"][..], "--no-delimiter is for firehose://"),
+        ("kinesis://x", &["--delimiter", ""], "--delimiter is for firehose://"),
+        ("kinesis://x", &["--aggregate"], "--aggregate is for cloudwatch://"),
+        ("firehose://x", &["--partition-key", "a"], "--partition-key is for kinesis://"),
+        ("firehose://x", &["--dimension", "A=a"], "--dimension is for cloudwatch://"),
+        ("cloudwatch://x", &["--partition-key-fixed", "a"], "--partition-key-fixed is for kinesis"),
+        ("cloudwatch://x", &["--no-delimiter"], "--no-delimiter is for firehose://"),
+        ("firehose://x", &["--emulate", "4"], "--emulate 4 says how many shards there are"),
+        ("cloudwatch://x", &["--emulate", "4"], "--emulate 4 says how many shards there are"),
+    ] {
+        let mut all = vec!["send", "--to", to];
+        all.extend(args);
+        if to == "cloudwatch://x" {
+            all.extend(metric);
+        }
+        let output = run(&all);
+        let errors = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{all:?}: {errors}");
+        assert!(errors.contains(expected), "{all:?}: {errors}");
+        let is_named = errors.contains(&format!("means nothing to {}", &to[..to.len() - 1]));
+        assert!(is_named || args[0] == "--emulate", "{all:?}: {errors}");
+        assert!(errors.contains("Usage: sink send"), "{all:?}: {errors}");
     }
 }
 
@@ -336,7 +368,17 @@ fn without_a_region_or_credentials_it_says_what_to_do() {
 #[test]
 fn help_names_every_part() {
     let help = text(&run(&["send", "--help"]).stdout);
-    for part in ["Examples:", "Exit status:", "--partition-key", "--emulate", "[default: 10s]"] {
+    for part in [
+        "Examples:",
+        "Exit status:",
+        "For kinesis://:",
+        "For firehose://:",
+        "For cloudwatch://",
+        "--partition-key",
+        "--emulate",
+        "[default: 10s]",
+        r"[default: \n]",
+    ] {
         assert!(help.contains(part), "{part} is missing in {help}");
     }
 }

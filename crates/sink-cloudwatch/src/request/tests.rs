@@ -21,7 +21,13 @@ use proptest::prelude::*;
 use sink_core::{Entry as _, OwnedBatch};
 
 use super::*;
-use crate::{converter::StatisticSet, metric::Metric, testing::any_datum};
+use crate::{
+    datum::{
+        Metric, StatisticSet,
+        size::{MAP, MAX_FRAME, field, head, text},
+    },
+    testing::any_datum,
+};
 
 /// Keeps the requests, and says yes to each.
 #[derive(Debug, Clone, Default)]
@@ -103,7 +109,7 @@ fn a_datum_is_sent_as_it_is_and_defaults_are_left_out() {
     let full = Metric::builder("Full")
         .dimension("b", "2")
         .dimension("a", "1")
-        .unit(Unit::BytesPerSecond)
+        .unit(Unit::BytesSecond)
         .resolution(Resolution::Second)
         .build()
         .unwrap();
@@ -146,7 +152,7 @@ fn data_keep_their_order() {
 /// The largest datum that the API reference allows.
 fn largest() -> MetricDatum {
     let builder = Metric::builder("🦀".repeat(255))
-        .unit(Unit::KilobytesPerSecond)
+        .unit(Unit::KilobytesSecond)
         .resolution(Resolution::Second);
     let metric = (0..30)
         .fold(builder, |builder, n| builder.dimension(format!("{n:0255}"), "v".repeat(1024)));
@@ -158,7 +164,7 @@ fn largest() -> MetricDatum {
 fn the_largest_datum_has_the_size_of_the_limit() {
     let datum = largest();
     assert_eq!(datum.size_bytes(), CloudWatchDestination::LIMITS.max_record_size_in_bytes);
-    let longest = Unit::ALL.iter().map(|unit| unit.as_str().len()).max();
+    let longest = Unit::values().iter().map(|unit| unit.len()).max();
     assert_eq!(longest, Some("Kilobytes/Second".len()));
 }
 
@@ -212,7 +218,7 @@ proptest! {
         let count = data.len();
         let batch = OwnedBatch::new(data);
         let sent = body(&namespace, &batch).len();
-        let frame = MAP + key("Namespace") + text(namespace.len()) + key("MetricData") + head(count);
+        let frame = MAP + field("Namespace", text(namespace.len())) + field("MetricData", head(count));
         prop_assert_eq!(batch.as_batch().size_bytes() + frame, sent);
         prop_assert!(frame <= MAX_FRAME);
     }

@@ -23,10 +23,10 @@ use tokio::{
 use self::warnings::Warnings;
 use crate::{
     dead_letter::DeadLetterHandler,
-    destination::{Destination, Lane},
+    destination::{Destination, Lane, Queued},
     engine::{Engine, RequestId},
     error::{Error, ErrorKind, panic_message},
-    inbox::{Arrival, Closing, Inbox, Receipts},
+    inbox::{Closing, Inbox, Receipts},
     outcome::Outcome,
     rate_limit::Unlimited,
     receipt::SettledSender,
@@ -67,7 +67,7 @@ pub struct Driver<D: Destination> {
     /// The task of each request in flight, by its slot.
     tasks: Vec<Option<(RequestId, AbortHandle)>>,
     /// Picked up and not pushed yet: a field, so that not even a panic loses them.
-    arrivals: VecDeque<Arrival<D::Entry>>,
+    arrivals: VecDeque<Queued<D::Entry>>,
     /// Picked up with them; empty between steps.
     new_receipts: Receipts,
     /// Who wants to know when an entry is settled, by its sequence.
@@ -346,7 +346,7 @@ impl<D: Destination> Drop for Driver<D> {
         };
         let nothing = Engine::new(config.clone(), Box::new(Unlimited), 0);
         let mut unsent = std::mem::replace(&mut self.engine, nothing).into_unsent();
-        unsent.extend(self.arrivals.drain(..).map(|arrival| arrival.entry));
+        unsent.extend(self.arrivals.drain(..).map(|queued| queued.entry));
         let unsent = self.inbox.deposit(unsent, summary);
         // Whoever said "now" asked for what is left, and gets it.
         if unsent > 0 && closing != Closing::Now {

@@ -62,6 +62,9 @@ pub(super) struct Cut {
     pub(super) bytes: usize,
     /// Whether it is a half of a request that was refused as a whole.
     pub(super) alone: bool,
+    /// First and last sequence, where none between is missing, and no entry has a lane of its own
+    /// or is tracked: then they can be settled together.
+    pub(super) plain: Option<(u64, u64)>,
 }
 
 enum Source {
@@ -108,6 +111,20 @@ impl<E> Buffer<E> {
         } else {
             self.push_to_lane(queued, now);
         }
+    }
+
+    /// Takes in new entries of this load, if nothing is held back in any lane.
+    pub(super) fn push_all(&mut self, entries: &mut VecDeque<Queued<E>>, load: Load) -> bool {
+        let is_open = self.lanes.is_empty() && self.ordering == Ordering::None;
+        if is_open {
+            if self.fresh.is_empty() {
+                std::mem::swap(&mut self.fresh, entries);
+            } else {
+                self.fresh.append(entries);
+            }
+            self.sendable += load;
+        }
+        is_open
     }
 
     fn push_to_lane(&mut self, queued: Queued<E>, now: Instant) {
@@ -361,7 +378,10 @@ impl<E> Buffer<E> {
             if let Some(first) = half.front() {
                 self.halves.insert(first.sequence, half);
             }
-            return Cut { bytes, alone: true };
+            return Cut { bytes, alone: true, plain: None };
+        }
+        if self.ready.is_empty() {
+            return self.cut_fresh(max_entries, max_bytes, batch);
         }
         let mut bytes = 0;
         let fresh = self.fresh.len();
@@ -385,7 +405,31 @@ impl<E> Buffer<E> {
             bytes += size;
         }
         self.hosts.leave(fresh - self.fresh.len());
-        Cut { bytes, alone: false }
+        Cut { bytes, alone: false, plain: None }
+    }
+
+    /// [`cut`](Self::cut) while nothing but fresh entries may be sent: nearly always.
+    fn cut_fresh(
+        &mut self,
+        max_entries: usize,
+        max_bytes: usize,
+        batch: &mut Vec<Queued<E>>,
+    ) -> Cut {
+        let (mut count, mut bytes, mut is_plain) = (0, 0, true);
+        for queued in self.fresh.iter().take(max_entries) {
+            if bytes + queued.size > max_bytes && count > 0 {
+                break;
+            }
+            count += 1;
+            bytes += queued.size;
+            is_plain &= queued.lane == Lane::SHARED && !queued.tracked;
+        }
+        batch.extend(self.fresh.drain(..count));
+        self.sendable -= Load { entries: count, bytes };
+        self.hosts.leave(count);
+        let ends = batch.first().zip(batch.last()).map(|(a, b)| (a.sequence, b.sequence));
+        let plain = ends.filter(|(first, last)| is_plain && last - first + 1 == count as u64);
+        Cut { bytes, alone: false, plain }
     }
 
     /// The bytes fit: they did in the request that was halved.

@@ -29,7 +29,7 @@ impl<E: Entry> Engine<E> {
         let count = self.allowed(batch_size, now)?;
 
         let mut batch = self.requests.spare_batch();
-        let Cut { bytes, alone } =
+        let Cut { bytes, alone, plain } =
             self.buffer.cut(count, self.config.max_batch_size_in_bytes, &mut batch);
         for queued in &mut batch {
             queued.attempts = queued.attempts.saturating_add(1);
@@ -37,7 +37,7 @@ impl<E: Entry> Engine<E> {
         self.counters.requests += 1;
         self.counters.sent += Load { entries: batch.len(), bytes };
         self.limiter.on_issue(batch.len(), bytes, now);
-        let request = InFlight { batch, bytes, issued_at: now, alone };
+        let request = InFlight { batch, bytes, issued_at: now, alone, plain };
         let id = self.requests.insert(request, now + self.config.request_timeout);
         self.check();
         Some(id)

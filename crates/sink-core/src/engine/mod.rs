@@ -197,6 +197,28 @@ impl<E: Entry> Engine<E> {
         sequence
     }
 
+    /// Admits entries whose sequences follow the last one, of this load in all: moves them at once.
+    /// Gives false, and leaves them, where lanes or their order ask for each to be looked at.
+    pub(crate) fn push_all(&mut self, entries: &mut VecDeque<Queued<E>>, load: Load) -> bool {
+        if !self.buffer.push_all(entries, load) {
+            return false;
+        }
+        self.last_sequence += load.entries as u64;
+        self.counters.admitted += load;
+        self.check();
+        true
+    }
+
+    /// Admits an entry whose sequence follows the last one; with a key, as
+    /// [`push_keyed`](Self::push_keyed).
+    pub(crate) fn push_queued(&mut self, queued: Queued<E>, key: Option<u64>) {
+        let Queued { entry, size, lane, tracked, admitted_at, .. } = queued;
+        match key {
+            None => self.push_entry(entry, size, lane, admitted_at, tracked),
+            Some(key) => self.push_keyed(entry, size, lane, key, tracked, admitted_at),
+        };
+    }
+
     /// Takes an entry out of the engine's care.
     #[inline]
     fn settle(&mut self, queued: &Queued<E>, how: impl FnOnce() -> Settled) {

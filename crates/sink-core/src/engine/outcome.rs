@@ -7,6 +7,7 @@ use std::{
 
 use super::{
     Engine,
+    load::Load,
     requests::{InFlight, RequestId},
 };
 use crate::{
@@ -131,8 +132,21 @@ impl<E: Entry> Engine<E> {
     /// Settles the request's entries but those with a failure, which go back to the buffer or to
     /// the dead letters. `failures` has rising positions in the batch.
     fn finish(&mut self, request: InFlight<E>, failures: Vec<(usize, Verdict)>, now: Instant) {
-        let InFlight { mut batch, issued_at, alone, .. } = request;
+        let InFlight { mut batch, bytes, issued_at, alone, plain } = request;
         let latency = now.saturating_duration_since(issued_at);
+        if let Some((first, last)) = plain
+            && failures.is_empty()
+            && self.config.ordering == Ordering::None
+        {
+            let load = Load { entries: batch.len(), bytes };
+            self.counters.delivered += load;
+            self.newly_settled += load;
+            self.progress.settle(first, last);
+            self.note_progress(); // of what was merged meanwhile
+            batch.clear();
+            self.requests.recycle(batch);
+            return self.limiter.on_settle(&Answer::new(load.entries, 0, 0, latency), now);
+        }
         let mut answer = Answer::new(batch.len() - failures.len(), 0, 0, latency);
         answer.entries = batch.len();
         if !failures.is_empty() {

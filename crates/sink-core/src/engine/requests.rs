@@ -29,6 +29,8 @@ pub(super) struct InFlight<E> {
     pub(super) issued_at: Instant,
     /// Whether it is a half of a request that was refused as a whole.
     pub(super) alone: bool,
+    /// See [`Cut::plain`](super::buffer::Cut::plain).
+    pub(super) plain: Option<(u64, u64)>,
 }
 
 #[derive(Debug)]

@@ -10,14 +10,18 @@ Each test has a name of its own, and rules that hold for its own stream, so test
 The first rule that fits a request applies.  A rule:
 
   service, operation    as in "kinesis", "PutRecords"; absent: any
-  resource              the stream's name (StreamName, the end of StreamARN, or DeliveryStreamName);
-                        absent: any
+  resource              the stream's name (StreamName, the end of StreamARN, or DeliveryStreamName), or
+                        the Namespace; absent: any
+  holding               only requests that have an entry with this text in its data, partition key or
+                        metric name; absent: any
   times                 requests it still applies to; absent: all
   latency_ms            wait first
   status, code, message answer with this error; the service is not called
   fail_every            fail each n-th entry of a batch, the others are really written
   fail_matching         fail the entries with this text in their data or partition key
   entry_code            error code of a failed entry
+  more_results          the service is called, and its answer then has so many results more than the
+                        request had entries; fewer, if negative
 """
 
 import json
@@ -36,9 +40,11 @@ BATCHES = {
     ("kinesis", "PutRecords"): ("Records", "Records", "FailedRecordCount"),
     ("firehose", "PutRecordBatch"): ("Records", "RequestResponses", "FailedPutCount"),
 }
+# members that hold entries, whatever the call
+ENTRIES = ("Records", "MetricData")
 KEYS = {
-    "service", "operation", "resource", "times", "latency_ms", "status", "code", "message",
-    "fail_every", "fail_matching", "entry_code",
+    "service", "operation", "resource", "holding", "times", "latency_ms", "status", "code", "message",
+    "fail_every", "fail_matching", "entry_code", "more_results",
 }  # fmt: skip
 rules = {}
 lock = threading.Lock()
@@ -49,14 +55,23 @@ def resource_of(request):
         request.get("StreamName")
         or (request.get("StreamARN") or "").rpartition("/")[2]
         or request.get("DeliveryStreamName")
+        or request.get("Namespace")
     )
 
 
-def rule_for(service, operation, resource):
-    call = {"service": service, "operation": operation, "resource": resource}
+def holds(text, entry):
+    texts = entry.get("PartitionKey"), entry.get("MetricName")
+    return text.encode() in (entry.get("Data") or b"") or any(text in (it or "") for it in texts)
+
+
+def rule_for(service, operation, request):
+    call = {"service": service, "operation": operation, "resource": resource_of(request)}
+    entries = [entry for member in ENTRIES for entry in request.get(member) or ()]
     with lock:
         for rule in (rule for of_name in rules.values() for rule in of_name):
             if any(rule.get(key, value) != value for key, value in call.items()):
+                continue
+            if "holding" in rule and not any(holds(rule["holding"], entry) for entry in entries):
                 continue
             if rule.get("times", 1) <= 0:
                 continue
@@ -69,8 +84,7 @@ def rule_for(service, operation, resource):
 
 def fails(rule, index, entry):
     if "fail_matching" in rule:
-        text = rule["fail_matching"]
-        return text.encode() in (entry.get("Data") or b"") or text in (entry.get("PartitionKey") or "")
+        return holds(rule["fail_matching"], entry)
     return index % rule["fail_every"] == rule["fail_every"] - 1
 
 
@@ -78,7 +92,7 @@ def on_request(chain, context, response):
     if context.is_internal_call or not context.service or not context.operation:
         return
     call = (context.service.service_name, context.operation.name)
-    rule = rule_for(*call, resource_of(context.service_request or {}))
+    rule = rule_for(*call, context.service_request or {})
     if not rule:
         return
     time.sleep(rule.get("latency_ms", 0) / 1000)
@@ -103,6 +117,8 @@ def on_request(chain, context, response):
             context.request = Request(
                 method="POST", path=context.request.path, headers=headers, body=json.dumps(body)
             )
+    elif call in BATCHES and "more_results" in rule:
+        context.lab_fault = rule, set(), len(context.service_request[BATCHES[call][0]])
     elif "status" in rule:
         raise CommonServiceException(
             rule.get("code", "ServiceUnavailableException"),
@@ -126,6 +142,8 @@ def on_response(chain, context, response):
     }
     body[results] = [error if i in failed else next(written) for i in range(total)]
     body[count] = len(failed)
+    more = rule.get("more_results", 0)
+    body[results] = body[results][: total + more] + body[results][-1:] * more
     response.set_json(body)
 
 

@@ -1,11 +1,6 @@
 //! Merging: many data of one metric and one period become one datum, which says the same.
 
-use std::{
-    collections::hash_map::DefaultHasher,
-    hash::{Hash as _, Hasher as _},
-};
-
-use crate::converter::{MAX_VALUES, MetricDatum, MetricValue, StatisticSet, is_number};
+use super::{MAX_VALUES, MetricDatum, MetricValue, StatisticSet, add, is_number, metric::hash64};
 
 /// Whole counts are exact below it; from here on, adding 1 changes nothing.
 const MAX_EXACT: f64 = 9_007_199_254_740_992.0; // 2^53
@@ -38,36 +33,28 @@ impl MetricDatum {
         if !is_merged {
             return Err(newer);
         }
-        self.timestamp = self.period().saturating_mul(self.period_millis());
+        self.timestamp = self.period();
         Ok(())
     }
 
     /// Equal for data that [`merge`](Self::merge) may merge. Others may have the same by chance.
     pub(crate) fn merge_key(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
         let is_summary = matches!(self.value, MetricValue::Statistics(_));
-        (self.metric.hash64(), self.period(), is_summary).hash(&mut hasher);
-        hasher.finish()
+        hash64((self.metric.0.hash, self.period(), is_summary))
     }
 
-    fn period_millis(&self) -> i64 {
-        1000 * i64::from(self.metric.resolution().seconds())
-    }
-
-    /// The number of the period since 1970.
+    /// When the period begins, in milliseconds since 1970.
     fn period(&self) -> i64 {
-        self.timestamp.div_euclid(self.period_millis())
+        let length = 1000 * i64::from(self.metric.resolution().seconds());
+        self.timestamp.saturating_sub(self.timestamp.rem_euclid(length))
     }
 }
 
 impl MetricValue {
     /// Values with counts; none of a summary.
     fn counted(&self) -> impl Iterator<Item = (f64, f64)> + '_ {
-        let (one, many) = match self {
-            Self::Single(value) => (Some((*value, 1.0)), &[][..]),
-            Self::Counted(counted) => (None, &counted[..]),
-            Self::Statistics(_) => (None, &[][..]),
-        };
+        let one = if let Self::Single(value) = self { Some((*value, 1.0)) } else { None };
+        let many = if let Self::Counted(counted) = self { &counted[..] } else { &[] };
         one.into_iter().chain(many.iter().copied())
     }
 
@@ -88,10 +75,7 @@ impl MetricValue {
         }
         let Self::Counted(counted) = self else { return false };
         for (value, count) in newer.counted() {
-            match counted.iter_mut().find(|(known, _)| *known == value) {
-                Some((_, before)) => *before += count,
-                None => counted.push((value, count)),
-            }
+            add(counted, value, count);
         }
         true
     }
@@ -99,17 +83,13 @@ impl MetricValue {
 
 impl StatisticSet {
     fn merge(&mut self, newer: &Self) -> bool {
-        let merged = Self {
-            sample_count: self.sample_count + newer.sample_count,
-            sum: self.sum + newer.sum,
-            minimum: self.minimum.min(newer.minimum),
-            maximum: self.maximum.max(newer.maximum),
-        };
-        let fits = merged.sample_count < MAX_EXACT && is_number(merged.sum);
-        if fits {
-            *self = merged;
+        let (sample_count, sum) = (self.sample_count + newer.sample_count, self.sum + newer.sum);
+        if sample_count >= MAX_EXACT || !is_number(sum) {
+            return false;
         }
-        fits
+        let (minimum, maximum) = (self.minimum.min(newer.minimum), self.maximum.max(newer.maximum));
+        *self = Self { sample_count, sum, minimum, maximum };
+        true
     }
 }
 

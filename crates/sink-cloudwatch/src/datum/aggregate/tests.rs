@@ -3,9 +3,8 @@ use sink_core::{Entry as _, SnapshotEntry as _};
 
 use super::*;
 use crate::{
-    metric::{Metric, Resolution},
+    datum::{Metric, Resolution, Unit},
     testing::any_datum,
-    unit::Unit,
 };
 
 const MINUTE: i64 = 60_000;

@@ -1,4 +1,4 @@
-//! Takes the partition key out of a line, and checks on the way that the line is JSON.
+//! Takes fields out of a line, and checks on the way that the line is JSON.
 
 use std::{borrow::Cow, fmt, str::FromStr};
 
@@ -30,53 +30,89 @@ impl fmt::Display for FieldPath {
     }
 }
 
-/// Why a line has no key.
+/// Why a line has no fields at all.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum KeyProblem {
+pub(crate) enum LineProblem {
     NotUtf8(String),
     NotJson(String),
+}
+
+/// Why a line has no such field.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum FieldProblem {
+    Line(LineProblem),
     Missing,
     /// `null`, an array or an object.
     NoScalar(&'static str),
 }
 
-/// Checks that a line is JSON and gives the field's value as text: text as it is, numbers and
-/// booleans as they are written. Where a field stands twice, the last one counts.
-pub(crate) fn extract<'a>(
-    line: &'a [u8],
-    path: Option<&FieldPath>,
-) -> Result<Option<Cow<'a, str>>, KeyProblem> {
-    let text = std::str::from_utf8(line).map_err(|error| {
-        KeyProblem::NotUtf8(format!("invalid UTF-8 at byte {}", error.valid_up_to() + 1))
-    })?;
-    let not_json = |error: serde_json::Error| {
-        // Its line is always 1 here; ours is said elsewhere.
-        let message = error.to_string().replace(" at line 1 column ", " at column ");
-        KeyProblem::NotJson(message)
-    };
-    let mut json = serde_json::Deserializer::from_str(text);
-    let Some(path) = path else {
-        IgnoredAny::deserialize(&mut json).map_err(not_json)?;
-        json.end().map_err(not_json)?;
-        return Ok(None);
-    };
+impl From<LineProblem> for FieldProblem {
+    fn from(problem: LineProblem) -> Self {
+        Self::Line(problem)
+    }
+}
+
+/// A value that is neither `null` nor made of others.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Scalar<'a> {
+    Text(Cow<'a, str>),
+    /// As it is written.
+    Number(&'a str),
+    /// As it is written.
+    Boolean(&'a str),
+}
+
+impl<'a> Scalar<'a> {
+    /// Text as it is, numbers and booleans as they are written.
+    pub(crate) fn into_text(self) -> Cow<'a, str> {
+        match self {
+            Self::Text(text) => text,
+            Self::Number(text) | Self::Boolean(text) => Cow::Borrowed(text),
+        }
+    }
+}
+
+/// Checks that a line is JSON.
+pub(crate) fn check(line: &[u8]) -> Result<(), LineProblem> {
+    let mut json = serde_json::Deserializer::from_str(utf8(line)?);
+    IgnoredAny::deserialize(&mut json).map_err(not_json)?;
+    json.end().map_err(not_json)
+}
+
+/// Checks that a line is JSON and gives a field's value. Where a field stands twice, the last one
+/// counts.
+pub(crate) fn find<'a>(line: &'a [u8], path: &FieldPath) -> Result<Scalar<'a>, FieldProblem> {
+    let mut json = serde_json::Deserializer::from_str(utf8(line)?);
     let found = At(&path.0).deserialize(&mut json).map_err(not_json)?;
     json.end().map_err(not_json)?;
-    let raw = found.ok_or(KeyProblem::Missing)?.get();
+    let raw = found.ok_or(FieldProblem::Missing)?.get();
     match raw.as_bytes().first() {
         Some(b'"') => {
             let borrowed: Result<&str, _> = serde_json::from_str(raw);
             match borrowed {
-                Ok(text) => Ok(Some(Cow::Borrowed(text))),
+                Ok(text) => Ok(Scalar::Text(Cow::Borrowed(text))),
                 // It has escapes.
-                Err(_) => serde_json::from_str(raw).map(|t| Some(Cow::Owned(t))).map_err(not_json),
+                Err(_) => Ok(Scalar::Text(serde_json::from_str(raw).map_err(not_json)?)),
             }
         }
-        Some(b'n') => Err(KeyProblem::NoScalar("null")),
-        Some(b'[') => Err(KeyProblem::NoScalar("an array")),
-        Some(b'{') => Err(KeyProblem::NoScalar("an object")),
-        _ => Ok(Some(Cow::Borrowed(raw))),
+        Some(b'n') => Err(FieldProblem::NoScalar("null")),
+        Some(b'[') => Err(FieldProblem::NoScalar("an array")),
+        Some(b'{') => Err(FieldProblem::NoScalar("an object")),
+        Some(b't' | b'f') => Ok(Scalar::Boolean(raw)),
+        _ => Ok(Scalar::Number(raw)),
     }
+}
+
+fn utf8(line: &[u8]) -> Result<&str, LineProblem> {
+    std::str::from_utf8(line).map_err(|error| {
+        LineProblem::NotUtf8(format!("invalid UTF-8 at byte {}", error.valid_up_to() + 1))
+    })
+}
+
+fn not_json(error: serde_json::Error) -> LineProblem {
+    // Its line is always 1 here; ours is said elsewhere.
+    let message = error.to_string().replace(" at line 1 column ", " at column ");
+    LineProblem::NotJson(message)
 }
 
 /// Finds the value at the end of a path, and passes over everything else.
@@ -157,9 +193,8 @@ mod tests {
 
     use super::*;
 
-    fn key(line: &str, path: &str) -> Result<String, KeyProblem> {
-        let path = path.parse().unwrap();
-        extract(line.as_bytes(), Some(&path)).map(|key| key.unwrap().into_owned())
+    fn text(line: &str, path: &str) -> Result<String, FieldProblem> {
+        find(line.as_bytes(), &path.parse().unwrap()).map(|found| found.into_text().into_owned())
     }
 
     #[test]
@@ -177,26 +212,35 @@ mod tests {
             (r#" {"a": {"b": {"c": "deep"}}} "#, "a.b.c", "deep"),
             (r#"{"a": 1, "a": 2}"#, "a", "2"),
         ] {
-            assert_eq!(key(line, path).as_deref(), Ok(expected), "{line}");
+            assert_eq!(text(line, path).as_deref(), Ok(expected), "{line}");
         }
+    }
+
+    #[test]
+    fn scalars_keep_their_kind() {
+        let found = |line: &'static str| find(line.as_bytes(), &"a".parse().unwrap()).unwrap();
+        assert_eq!(found(r#"{"a": "1"}"#), Scalar::Text("1".into()));
+        assert_eq!(found(r#"{"a": -1.5}"#), Scalar::Number("-1.5"));
+        assert_eq!(found(r#"{"a": true}"#), Scalar::Boolean("true"));
+        assert_eq!(found(r#"{"a": false}"#), Scalar::Boolean("false"));
     }
 
     #[test]
     fn what_is_no_scalar_or_not_there_is_said_so() {
         for (line, path, expected) in [
-            (r#"{"a": null}"#, "a", KeyProblem::NoScalar("null")),
-            (r#"{"a": []}"#, "a", KeyProblem::NoScalar("an array")),
-            (r#"{"a": {"b": 1}}"#, "a", KeyProblem::NoScalar("an object")),
-            (r#"{"b": 1}"#, "a", KeyProblem::Missing),
-            ("{}", "a", KeyProblem::Missing),
-            (r#"{"a": {"c": 1}}"#, "a.b", KeyProblem::Missing),
-            (r#"{"a": 5}"#, "a.b", KeyProblem::Missing),
-            (r#"{"a": null}"#, "a.b", KeyProblem::Missing),
-            ("[1, 2]", "a", KeyProblem::Missing),
-            ("17", "a", KeyProblem::Missing),
-            ("null", "a", KeyProblem::Missing),
+            (r#"{"a": null}"#, "a", FieldProblem::NoScalar("null")),
+            (r#"{"a": []}"#, "a", FieldProblem::NoScalar("an array")),
+            (r#"{"a": {"b": 1}}"#, "a", FieldProblem::NoScalar("an object")),
+            (r#"{"b": 1}"#, "a", FieldProblem::Missing),
+            ("{}", "a", FieldProblem::Missing),
+            (r#"{"a": {"c": 1}}"#, "a.b", FieldProblem::Missing),
+            (r#"{"a": 5}"#, "a.b", FieldProblem::Missing),
+            (r#"{"a": null}"#, "a.b", FieldProblem::Missing),
+            ("[1, 2]", "a", FieldProblem::Missing),
+            ("17", "a", FieldProblem::Missing),
+            ("null", "a", FieldProblem::Missing),
         ] {
-            assert_eq!(key(line, path), Err(expected), "{line}");
+            assert_eq!(text(line, path), Err(expected), "{line}");
         }
     }
 
@@ -209,15 +253,12 @@ mod tests {
             (r#"{"a": 1} x"#, "trailing characters at column 10"),
             (r#"{"a": 1}{"a": 2}"#, "trailing characters at column 9"),
         ] {
-            let problem = KeyProblem::NotJson(expected.to_owned());
-            assert_eq!(key(line, "a"), Err(problem), "{line}");
-            assert!(
-                matches!(extract(line.as_bytes(), None), Err(KeyProblem::NotJson(_))),
-                "{line}"
-            );
+            let problem = LineProblem::NotJson(expected.to_owned());
+            assert_eq!(text(line, "a"), Err(problem.into()), "{line}");
+            assert!(matches!(check(line.as_bytes()), Err(LineProblem::NotJson(_))), "{line}");
         }
-        let problem = extract(b"{\"a\": \"\xff\"}", None).unwrap_err();
-        assert_eq!(problem, KeyProblem::NotUtf8("invalid UTF-8 at byte 8".to_owned()));
+        let problem = check(b"{\"a\": \"\xff\"}").unwrap_err();
+        assert_eq!(problem, LineProblem::NotUtf8("invalid UTF-8 at byte 8".to_owned()));
     }
 
     #[test]
@@ -245,30 +286,31 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_key_is_what_a_tree_would_give(value in json(), path in "[abc](\\.[abc]){0,2}") {
+        fn a_field_is_what_a_tree_would_give(value in json(), path in "[abc](\\.[abc]){0,2}") {
             let line = value.to_string();
             let mut at = Some(&value);
             for part in path.split('.') {
                 at = at.and_then(|value| value.get(part));
             }
             let expected = match at {
-                None => Err(KeyProblem::Missing),
-                Some(serde_json::Value::Null) => Err(KeyProblem::NoScalar("null")),
-                Some(serde_json::Value::Array(_)) => Err(KeyProblem::NoScalar("an array")),
-                Some(serde_json::Value::Object(_)) => Err(KeyProblem::NoScalar("an object")),
+                None => Err(FieldProblem::Missing),
+                Some(serde_json::Value::Null) => Err(FieldProblem::NoScalar("null")),
+                Some(serde_json::Value::Array(_)) => Err(FieldProblem::NoScalar("an array")),
+                Some(serde_json::Value::Object(_)) => Err(FieldProblem::NoScalar("an object")),
                 Some(serde_json::Value::String(text)) => Ok(text.clone()),
                 Some(scalar) => Ok(scalar.to_string()),
             };
-            prop_assert_eq!(key(&line, &path), expected);
+            prop_assert_eq!(text(&line, &path), expected);
         }
 
         #[test]
         fn no_bytes_make_it_panic(line in proptest::collection::vec(any::<u8>(), 0..100)) {
             let path = "a".parse().unwrap();
             let is_json = serde_json::from_slice::<serde_json::Value>(&line).is_ok();
-            let found = extract(&line, Some(&path));
-            let is_bad = matches!(found, Err(KeyProblem::NotJson(_) | KeyProblem::NotUtf8(_)));
+            let found = find(&line, &path);
+            let is_bad = matches!(found, Err(FieldProblem::Line(_)));
             prop_assert_eq!(is_json, !is_bad);
+            prop_assert_eq!(is_json, check(&line).is_ok());
         }
     }
 }

@@ -1,22 +1,14 @@
 //! What is measured: a metric's name, dimensions, unit and resolution.
 
 use std::{
-    collections::hash_map::DefaultHasher,
     fmt,
-    hash::{Hash, Hasher},
+    hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher, Hash},
     sync::Arc,
 };
 
 use sink_core::ConvertError;
 
-use crate::unit::Unit;
-
-/// From the API reference of `MetricDatum`.
-pub(crate) const MAX_DIMENSIONS: usize = 30;
-/// Of a metric's name and a dimension's: the API reference of `MetricDatum` and `Dimension`.
-const MAX_NAME: usize = 255;
-/// Of a dimension's value: the API reference of `Dimension`.
-const MAX_VALUE: usize = 1024;
+use super::{MAX_DIMENSION_VALUE, MAX_DIMENSIONS, MAX_NAME, Unit, size::metric_size, unit};
 
 /// What is measured: name, dimensions, unit and resolution. Checked once, then shared by all of
 /// its data; cheap to clone.
@@ -29,18 +21,28 @@ const MAX_VALUE: usize = 1024;
 /// assert_eq!(datum.metric(), &requests);
 /// # Ok::<_, sink_core::ConvertError>(())
 /// ```
-#[derive(Clone)]
-pub struct Metric(Arc<Inner>);
+#[derive(Clone, PartialEq, Eq)]
+pub struct Metric(pub(crate) Arc<Checked>);
 
-struct Inner {
-    name: String,
-    dimensions: Vec<(String, String)>,
-    unit: Unit,
-    resolution: Resolution,
-    /// Of all that is above.
-    hash: u64,
-    /// Bytes of all that is above in a request.
-    size: usize,
+/// An identity that CloudWatch takes, and what follows from it.
+#[derive(PartialEq, Eq)]
+pub(crate) struct Checked {
+    /// Comes first, so two metrics are seldom compared any further.
+    pub(super) hash: u64,
+    /// Bytes in a request.
+    pub(crate) size: usize,
+    /// In snapshots.
+    pub(crate) unit_number: u8,
+    identity: Identity,
+}
+
+/// What makes one metric another than the next.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Identity {
+    pub(super) name: String,
+    pub(super) dimensions: Vec<(String, String)>,
+    pub(super) unit: Unit,
+    pub(super) resolution: Resolution,
 }
 
 /// How finely CloudWatch stores a metric.
@@ -48,115 +50,76 @@ struct Inner {
 pub enum Resolution {
     /// By the minute: the API's `StorageResolution` 60. The default.
     #[default]
-    Minute,
+    Minute = 60,
     /// By the second: the API's `StorageResolution` 1.
-    Second,
+    Second = 1,
 }
 
 impl Resolution {
     /// The API's number for it: 1 or 60.
     pub fn seconds(self) -> u8 {
-        match self {
-            Self::Minute => 60,
-            Self::Second => 1,
-        }
+        self as u8
     }
 }
 
 impl Metric {
     /// A metric with this name: 1 to 255 characters. The rest may be left out.
     pub fn builder(name: impl Into<String>) -> MetricBuilder {
-        MetricBuilder {
-            name: name.into(),
-            dimensions: Vec::new(),
-            unit: Unit::default(),
-            resolution: Resolution::default(),
-        }
+        let (name, dimensions, resolution) = (name.into(), Vec::new(), Resolution::default());
+        MetricBuilder(Identity { name, dimensions, unit: Unit::None, resolution })
     }
 
     /// The metric's name.
     pub fn name(&self) -> &str {
-        &self.0.name
+        &self.0.identity.name
     }
 
     /// Names and values of the dimensions, sorted by name: to CloudWatch they are a set.
     pub fn dimensions(&self) -> &[(String, String)] {
-        &self.0.dimensions
+        &self.0.identity.dimensions
     }
 
     /// What the values are measured in.
     pub fn unit(&self) -> Unit {
-        self.0.unit
+        self.0.identity.unit.clone()
     }
 
     /// How finely CloudWatch stores it.
     pub fn resolution(&self) -> Resolution {
-        self.0.resolution
-    }
-
-    /// Of name, dimensions, unit and resolution.
-    pub(crate) fn hash64(&self) -> u64 {
-        self.0.hash
-    }
-
-    /// Bytes that all of it takes in a request.
-    pub(crate) fn size_bytes(&self) -> usize {
-        self.0.size
-    }
-
-    fn identity(&self) -> impl Eq + Hash + '_ {
-        (&self.0.name, &self.0.dimensions, self.0.unit, self.0.resolution)
+        self.0.identity.resolution
     }
 }
-
-impl PartialEq for Metric {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-            || (self.0.hash == other.0.hash && self.identity() == other.identity())
-    }
-}
-
-impl Eq for Metric {}
 
 impl fmt::Debug for Metric {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Metric")
-            .field("name", &self.0.name)
-            .field("dimensions", &self.0.dimensions)
-            .field("unit", &self.0.unit)
-            .field("resolution", &self.0.resolution)
-            .finish()
+        f.debug_tuple("Metric").field(&self.0.identity).finish()
     }
 }
 
 /// Makes a [`Metric`].
 #[derive(Debug, Clone)]
 #[must_use]
-pub struct MetricBuilder {
-    name: String,
-    dimensions: Vec<(String, String)>,
-    unit: Unit,
-    resolution: Resolution,
-}
+pub struct MetricBuilder(Identity);
 
 impl MetricBuilder {
     /// Adds a dimension. Each set of dimensions is a metric of its own to CloudWatch, and is
     /// billed as one. At most 30, each name once; a name has 1 to 255 characters and a value 1 to
     /// 1024, all printable ASCII and not only spaces; a name does not begin with `:`.
     pub fn dimension(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.dimensions.push((name.into(), value.into()));
+        self.0.dimensions.push((name.into(), value.into()));
         self
     }
 
-    /// What the values are measured in. Default: [`Unit::None`].
+    /// What the values are measured in. Default: [`Unit::None`]. [`build`](Self::build) refuses a
+    /// unit that CloudWatch does not know, as the SDK makes one of any text.
     pub fn unit(mut self, unit: Unit) -> Self {
-        self.unit = unit;
+        self.0.unit = unit;
         self
     }
 
     /// How finely CloudWatch stores it. Default: by the minute.
     pub fn resolution(mut self, resolution: Resolution) -> Self {
-        self.resolution = resolution;
+        self.0.resolution = resolution;
         self
     }
 
@@ -164,89 +127,89 @@ impl MetricBuilder {
     ///
     /// # Errors
     ///
-    /// Says which of the names, values or dimensions CloudWatch would refuse, and what it takes.
-    pub fn build(self) -> Result<Metric, ConvertError> {
-        let Self { name, mut dimensions, unit, resolution } = self;
-        let problem = |text: String| Err(ConvertError::new(text));
-        // The API reference restricts the characters of dimensions only.
-        let chars = if name.len() <= MAX_NAME { name.len() } else { name.chars().count() };
-        if chars == 0 {
-            return problem(
-                "the metric's name is empty; CloudWatch takes 1 to 255 characters".into(),
-            );
-        }
-        if chars > MAX_NAME {
-            return problem(format!(
-                "the metric's name {} has {chars} characters; CloudWatch takes 1 to {MAX_NAME}",
-                shortened(&name)
-            ));
-        }
-        let of = || format!("of the metric {}", shortened(&name));
-        if dimensions.len() > MAX_DIMENSIONS {
-            return problem(format!(
-                "{} dimensions {}; CloudWatch takes at most {MAX_DIMENSIONS}",
-                dimensions.len(),
-                of()
-            ));
-        }
-        for (key, value) in &dimensions {
-            if let Some(wrong) = text_problem(key, MAX_NAME) {
-                return problem(format!("the dimension name {} {} {wrong}", shortened(key), of()));
-            }
-            if key.starts_with(':') {
-                return problem(format!(
-                    "the dimension name {} {} begins with a colon; CloudWatch takes none that does",
-                    shortened(key),
-                    of()
-                ));
-            }
-            if let Some(wrong) = text_problem(value, MAX_VALUE) {
-                return problem(format!(
-                    "the value {} of the dimension {} {} {wrong}",
-                    shortened(value),
-                    shortened(key),
-                    of()
-                ));
-            }
-        }
-        dimensions.sort_unstable();
-        if let Some(twice) = dimensions.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-            return problem(format!(
-                "the dimension {} {} is there twice; CloudWatch takes each name once",
-                shortened(&twice[0].0),
-                of()
-            ));
-        }
-        let mut hasher = DefaultHasher::new();
-        (&name, &dimensions, unit, resolution).hash(&mut hasher);
-        let hash = hasher.finish();
-        let size = crate::request::metric_size(&name, &dimensions, unit, resolution);
-        Ok(Metric(Arc::new(Inner { name, dimensions, unit, resolution, hash, size })))
+    /// Says which of the names, values or dimensions CloudWatch would refuse, or that it does not
+    /// know the unit, and what it takes.
+    pub fn build(mut self) -> Result<Metric, ConvertError> {
+        self.0.dimensions.sort_unstable();
+        let unit_number = self.0.check().map_err(ConvertError::new)?;
+        let (hash, size) = (hash64(&self.0), metric_size(&self.0));
+        Ok(Metric(Arc::new(Checked { hash, size, unit_number, identity: self.0 })))
     }
 }
 
-/// What the API reference of `Dimension` forbids to names and values alike.
-fn text_problem(text: &str, most: usize) -> Option<String> {
-    if text.is_empty() || text.len() > most {
-        // Equal to the characters where it is ASCII, and else the next message is as true.
-        return Some(format!("has {} bytes; CloudWatch takes 1 to {most}", text.len()));
+impl Identity {
+    /// Gives the unit's number in snapshots. The dimensions are sorted.
+    fn check(&self) -> Result<u8, String> {
+        // The API reference restricts the characters of dimensions only.
+        let (name, chars) = (shortened(&self.name), self.name.chars().count());
+        let empty = "the metric's name is empty; CloudWatch takes 1 to 255 characters";
+        ensure(chars > 0, || empty.into())?;
+        check_length(chars, "characters", MAX_NAME)
+            .map_err(|wrong| format!("the metric's name {name} {wrong}"))?;
+        let (count, most) = (self.dimensions.len(), MAX_DIMENSIONS);
+        ensure(count <= most, || {
+            format!("{count} dimensions of the metric {name}; CloudWatch takes at most {most}")
+        })?;
+        let of = |key| format!("{} of the metric {name}", shortened(key));
+        for (key, value) in &self.dimensions {
+            check_name(key).map_err(|wrong| format!("the dimension name {} {wrong}", of(key)))?;
+            check_text(value, MAX_DIMENSION_VALUE).map_err(|wrong| {
+                format!("the value {} of the dimension {} {wrong}", shortened(value), of(key))
+            })?;
+        }
+        if let Some(twice) = self.dimensions.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+            let key = of(&twice[0].0);
+            return Err(format!(
+                "the dimension {key} is there twice; CloudWatch takes each name once"
+            ));
+        }
+        unit::number(self.unit.as_str())
+            .map_err(|wrong| format!("the unit of the metric {name} {wrong}"))
     }
+}
+
+/// What the API reference demands of a dimension's name, and of a namespace.
+pub(crate) fn check_name(name: &str) -> Result<(), String> {
+    check_text(name, MAX_NAME)?;
+    ensure(!name.starts_with(':'), || "begins with a colon; CloudWatch takes none that does".into())
+}
+
+/// What the API reference of `Dimension` demands of names and values alike.
+fn check_text(text: &str, most: usize) -> Result<(), String> {
+    // Equal to the characters where it is ASCII, and else the next message is as true.
+    check_length(text.len(), "bytes", most)?;
     if let Some(wrong) = text.chars().find(|c| !matches!(c, ' '..='~')) {
-        return Some(format!(
+        return Err(format!(
             "has the character {wrong:?}; CloudWatch takes ASCII without control characters"
         ));
     }
-    text.bytes()
-        .all(|byte| byte == b' ')
-        .then(|| "is only spaces; CloudWatch takes at least one other character".to_owned())
+    ensure(text.bytes().any(|byte| byte != b' '), || {
+        "is only spaces; CloudWatch takes at least one other character".into()
+    })
+}
+
+fn check_length(length: usize, of: &str, most: usize) -> Result<(), String> {
+    ensure((1..=most).contains(&length), || {
+        format!("has {length} {of}; CloudWatch takes 1 to {most}")
+    })
+}
+
+/// For checks: what is wrong, where something is.
+pub(super) fn ensure(is: bool, wrong: impl FnOnce() -> String) -> Result<(), String> {
+    if is { Ok(()) } else { Err(wrong()) }
 }
 
 /// For messages: enough of a text to find it by.
-pub(crate) fn shortened(text: &str) -> String {
+pub(super) fn shortened(text: &str) -> String {
     match text.char_indices().nth(32) {
         None => format!("`{}`", text.escape_debug()),
         Some((end, _)) => format!("`{}…`", text[..end].escape_debug()),
     }
+}
+
+/// The same for what is equal, in one run of the program.
+pub(super) fn hash64(of: impl Hash) -> u64 {
+    BuildHasherDefault::<DefaultHasher>::default().hash_one(of)
 }
 
 #[cfg(test)]
@@ -351,7 +314,7 @@ mod tests {
         let of = |a: &str, b: &str| Metric::builder("m").dimension(a, "1").dimension(b, "1");
         let metric = of("a", "b").build().unwrap();
         assert_eq!(metric, of("b", "a").build().unwrap());
-        assert_eq!(metric.hash64(), of("b", "a").build().unwrap().hash64());
+        assert_eq!(metric.0.hash, of("b", "a").build().unwrap().0.hash);
         for other in [
             of("a", "c"),
             of("a", "b").unit(Unit::Count),
@@ -362,7 +325,7 @@ mod tests {
         ] {
             let other = other.build().unwrap();
             assert_ne!(metric, other);
-            assert_ne!(metric.hash64(), other.hash64());
+            assert_ne!(metric.0.hash, other.0.hash);
         }
     }
 }

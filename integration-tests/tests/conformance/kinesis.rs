@@ -1,25 +1,20 @@
-//! What every connector must do, against LocalStack, as far as that can be seen there.
-//!
-//! LocalStack has no limits and no throttling of its own that could be relied on, and does not say
-//! what it meters; the project's fault hook fails calls and entries, and answers late, but never
-//! with an answer of the wrong length. `sink-kinesis/tests/conformance.rs` tries the rest against
-//! the emulator.
+//! Kinesis.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+use std::time::Duration;
 
-use std::{sync::Mutex, time::Duration};
-
-use integration_tests::{Fault, Faults, LocalStack, Stream};
+use integration_tests::{Fault, LocalStack, Stream};
 use sink_core::{
     Destination as _, Limits, Ordering,
     testkit::{self, Arrived, Cannot, Limit, Service, Trouble},
 };
 use sink_kinesis::{KinesisDestination, KinesisEntry};
 
+use crate::{Hook, LATE_MS, PATIENCE, REQUEST_TIMEOUT, no_limits};
+
 struct Kinesis {
     localstack: LocalStack,
     stream: Stream,
-    faults: Mutex<Option<Faults>>,
+    hook: Hook,
 }
 
 impl Kinesis {
@@ -27,7 +22,7 @@ impl Kinesis {
     async fn start() -> Self {
         let localstack = LocalStack::from_env();
         let stream = localstack.stream("conformance", 1).await;
-        Self { localstack, stream, faults: Mutex::default() }
+        Self { localstack, stream, hook: Hook::default() }
     }
 }
 
@@ -66,18 +61,18 @@ impl Service for Kinesis {
             Trouble::FailSome => Fault::every_nth_entry(2, "InternalFailure"),
             Trouble::Throttle => Fault::call(400, throttled),
             Trouble::Unavailable => Fault::call(500, "InternalFailure"),
-            Trouble::Silence => Fault::delay(6_000),
+            Trouble::AnswerTooShort => Fault::more_results(-1),
+            Trouble::AnswerTooLong => Fault::more_results(1),
+            Trouble::Silence => Fault::delay(LATE_MS),
             Trouble::Fatal => Fault::call(400, "AccessDeniedException"),
-            _ => return Err(Cannot::new("the fault hook leaves each answer its length")),
+            other => return Err(Cannot::new(format!("the fault hook does not know {other:?}"))),
         };
-        self.calm().await;
-        let faults = self.localstack.inject(&self.stream, [fault.times(1)]);
-        *self.faults.lock().unwrap() = Some(faults);
+        self.hook.set(&self.localstack, &self.stream, [fault.times(1)]);
         Ok(())
     }
 
     async fn calm(&self) {
-        drop(self.faults.lock().unwrap().take());
+        self.hook.clear();
     }
 
     fn bad_entry(&self, _: u64) -> Result<KinesisEntry, Cannot> {
@@ -90,16 +85,15 @@ impl Service for Kinesis {
     }
 
     fn enforces(&self, _: Limit) -> Result<(), Cannot> {
-        Err(Cannot::new("LocalStack's limits are its own, and are not Kinesis' documented ones"))
+        Err(no_limits())
     }
 
-    /// Longer than a busy machine takes for ten records, shorter than the fault's delay.
     fn request_timeout(&self) -> Duration {
-        Duration::from_secs(3)
+        REQUEST_TIMEOUT
     }
 
     fn patience(&self) -> Duration {
-        Duration::from_secs(120)
+        PATIENCE
     }
 }
 
@@ -116,8 +110,6 @@ async fn kinesis_conforms() {
         "beyond_batch_size",
         "beyond_batch_bytes",
         "beyond_record_size",
-        "short_answers",
-        "long_answers",
         "bad_entry",
     ]);
 }
