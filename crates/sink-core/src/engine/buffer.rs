@@ -114,6 +114,7 @@ impl<E> Buffer<E> {
     }
 
     /// Takes in new entries of this load, if nothing is held back in any lane.
+    #[cfg(feature = "tokio")]
     pub(super) fn push_all(&mut self, entries: &mut VecDeque<Queued<E>>, load: Load) -> bool {
         let is_open = self.lanes.is_empty() && self.ordering == Ordering::None;
         if is_open {

@@ -199,6 +199,7 @@ impl<E: Entry> Engine<E> {
 
     /// Admits entries whose sequences follow the last one, of this load in all: moves them at once.
     /// Gives false, and leaves them, where lanes or their order ask for each to be looked at.
+    #[cfg(feature = "tokio")] // for the driver
     pub(crate) fn push_all(&mut self, entries: &mut VecDeque<Queued<E>>, load: Load) -> bool {
         if !self.buffer.push_all(entries, load) {
             return false;
@@ -211,6 +212,7 @@ impl<E: Entry> Engine<E> {
 
     /// Admits an entry whose sequence follows the last one; with a key, as
     /// [`push_keyed`](Self::push_keyed).
+    #[cfg(feature = "tokio")] // for the driver
     pub(crate) fn push_queued(&mut self, queued: Queued<E>, key: Option<u64>) {
         let Queued { entry, size, lane, tracked, admitted_at, .. } = queued;
         match key {
