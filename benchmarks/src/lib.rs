@@ -10,10 +10,12 @@
 //! - [`limiters`] lists what is compared, [`scenarios`] how, [`targets`] what is good enough.
 //! - [`figures`] runs every scenario for a limiter; [`table`] and [`chart`] show them.
 //!
-//! Speed is measured in real time, by [`speed`].
+//! Speed is measured in real time by [`speed`], and counted in instructions and allocations of the
+//! [`hot_path`].
 
 pub mod chart;
 pub mod figures;
+pub mod hot_path;
 pub mod limiters;
 pub mod recorder;
 pub mod scenarios;

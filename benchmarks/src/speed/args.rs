@@ -242,12 +242,13 @@ impl Workload {
                 };
                 let behaviour = Behaviour { stuck: Some(stuck), ..time.behaviour() };
                 let amount = Amount::For(Duration::from_secs(*seconds));
-                Plan { offered: Some(*rate), ..source.plan("stuck", amount, behaviour) }
+                let plan = source.plan("stuck", amount, behaviour);
+                Plan { offered: Some(*rate), timed: true, ..plan }
             }
             Self::Offered { rate, seconds, time, source } => {
                 let amount = Amount::For(Duration::from_secs(*seconds));
                 let plan = source.plan("offered", amount, time.behaviour());
-                Plan { offered: Some(*rate), ..plan }
+                Plan { offered: Some(*rate), timed: true, ..plan }
             }
             Self::Snapshot { size, records } => Plan {
                 workload: "snapshot",

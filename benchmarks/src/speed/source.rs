@@ -143,8 +143,9 @@ impl Producer {
         let mut number = self.index;
         loop {
             ticks.tick().await;
-            let elapsed = self.start.elapsed();
-            let is_over = until.is_some_and(|until| self.start + elapsed >= until);
+            let now = Instant::now();
+            let is_over = until.is_some_and(|until| now >= until);
+            let elapsed = until.map_or(now, |until| now.min(until)) - self.start;
             let due = ((elapsed.as_secs_f64() * rate) as u64).min(records);
             while written.records < due {
                 let due_at = self.start + Duration::from_secs_f64(written.records as f64 / rate);
