@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use sink_core::Cause;
 
 use super::{
-    plan::{Amount, Behaviour, Call, Plan, Stuck},
+    plan::{Amount, Behaviour, Call, Plan, Sabotage, Stuck},
     record::NUMBER_LEN,
 };
 use crate::token_bucket::Capacity;
@@ -164,6 +164,9 @@ pub struct Source {
     /// what Flink's writer holds by default, 10,000 that wait and 50 requests in flight.
     #[arg(long, default_value_t = 35_000)]
     buffer: usize,
+    /// Spoil one record on its way, to see that the run fails.
+    #[arg(long)]
+    sabotage: Option<Sabotage>,
     /// Time one of 64 records, by four readings of the clock.
     #[arg(long)]
     timed: bool,
@@ -196,6 +199,7 @@ impl Source {
             offered: None,
             timed: self.timed,
             buffer: self.buffer,
+            sabotage: self.sabotage,
             behaviour,
         }
     }
@@ -261,6 +265,7 @@ impl Workload {
                 offered: None,
                 timed: false,
                 buffer: *records as usize + 1,
+                sabotage: None,
                 behaviour: Behaviour::default(),
             },
             Self::All { .. } => return None,

@@ -56,6 +56,17 @@ impl Default for Behaviour {
     }
 }
 
+/// What is done to one record on its way, to show that it would be found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Sabotage {
+    /// It never arrives.
+    Drop,
+    /// It arrives twice.
+    Repeat,
+    /// A byte of it is another one.
+    Alter,
+}
+
 /// One run.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -79,6 +90,8 @@ pub struct Plan {
     pub timed: bool,
     /// Entries in the sink at most, those in flight included.
     pub buffer: usize,
+    /// What is done to one record on its way, if anything: then the run must fail.
+    pub sabotage: Option<Sabotage>,
     /// The destination.
     pub behaviour: Behaviour,
 }

@@ -12,8 +12,8 @@ use super::{
     far::Far,
     judge::Judge,
     ledger::Ledger,
-    plan::Plan,
-    record::{Record, Template},
+    plan::{Plan, Sabotage},
+    record::{Record, SAMPLE, Template},
 };
 
 /// The records of a request: each as its number, once its payload is found to be what it was. A
@@ -23,6 +23,9 @@ pub struct Request {
     numbers: Vec<u64>,
     altered: u64,
 }
+
+/// The record that [`Sabotage`] spoils: one that is looked at closely.
+const SPOILED: u64 = 12 * SAMPLE;
 
 /// Position and cause of each record that is not stored, positions rising.
 pub type Refused = Vec<(usize, Cause)>;
@@ -70,6 +73,7 @@ pub struct Service {
     far: Option<Far>,
     template: Template,
     lanes: u64,
+    sabotage: Option<Sabotage>,
 }
 
 impl Service {
@@ -79,7 +83,27 @@ impl Service {
         let store = Arc::new(Store(Mutex::new((judge, ledger))));
         let latency = plan.behaviour.latency;
         let far = (!latency.is_zero()).then(|| Far::new(Arc::clone(&store), latency));
-        (Self { store: Arc::clone(&store), far, template, lanes: plan.lanes }, store)
+        let Plan { lanes, sabotage, .. } = *plan;
+        (Self { store: Arc::clone(&store), far, template, lanes, sabotage }, store)
+    }
+
+    /// Does it to [`SPOILED`], if it is in this request.
+    fn spoil(&self, how: Sabotage, batch: &Batch<'_, Record>, request: &mut Request) {
+        let found = batch.iter().enumerate().find(|(_, record)| record.number == SPOILED);
+        let Some((position, record)) = found else { return };
+        match how {
+            Sabotage::Drop => {
+                request.numbers.remove(position);
+            }
+            Sabotage::Repeat => request.numbers.push(SPOILED),
+            Sabotage::Alter => {
+                let mut record = record.clone();
+                if let Some(last) = record.payload.to_mut().last_mut() {
+                    *last ^= 1;
+                }
+                request.altered += u64::from(!self.template.is_intact(&record));
+            }
+        }
     }
 }
 
@@ -116,7 +140,11 @@ impl Destination for Service {
             record.number
         };
         let numbers = batch.iter().map(number).collect();
-        Request { numbers, altered }
+        let mut request = Request { numbers, altered };
+        if let Some(how) = self.sabotage {
+            self.spoil(how, batch, &mut request);
+        }
+        request
     }
 
     async fn send(&self, request: Request) -> Result<Refused, Gone> {

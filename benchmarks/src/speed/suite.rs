@@ -12,6 +12,7 @@ const RUNS: &[&str] = &[
     "noop",
     "noop --shared",
     "noop --size 1024 --records 10000000",
+    "noop --size 10240 --records 1000000",
     "noop --producers 2",
     "noop --producers 4",
     "noop --tracked --records 10000000",
