@@ -170,7 +170,11 @@ impl Measured {
             let bound = 50.0 * 500.0 / latency * (1.0 - behaviour.fails);
             report.put_float("fails", behaviour.fails);
             report.put_float("bound_per_s", bound);
-            report.put_float("bound_used", self.records() as f64 / self.wall.as_secs_f64() / bound);
+            let used = |records: u64, time: Duration| records as f64 / time.as_secs_f64() / bound;
+            report.put_float("bound_used", used(self.records(), self.wall));
+            // Without the end, when a few unlucky records wait for their next attempt.
+            let accepted = self.arrived_while_writing.accepted;
+            report.put_float("bound_used_while_writing", used(accepted, self.writing));
         }
         if let (Some(stuck), Some(rate), Amount::For(time)) =
             (behaviour.stuck, plan.offered, plan.amount)

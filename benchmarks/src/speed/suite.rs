@@ -43,6 +43,7 @@ const FLOWS: &[Column] = &[
     ("requests", "/requests", 0),
     ("retries", "/retries", 0),
     ("of the bound", "/bound_used", 3),
+    ("while writing", "/bound_used_while_writing", 3),
     ("of the capacity", "/capacity_used", 3),
     ("sent per stored", "/sent_per_accepted", 3),
     ("lowest goodput", "/lowest_goodput", 3),
@@ -165,6 +166,6 @@ mod tests {
         let reports = [("noop", vec![json!({"requests": 7, "write_us": {"p99": 1.5}})])];
         let page = page(&reports, 1);
         let row = page.lines().find(|line| line.starts_with("| `noop`")).unwrap();
-        assert_eq!(row, "| `noop` |  |  |  | 7 |  |  |  |  |  | 1.50 |  |  |");
+        assert_eq!(row, "| `noop` |  |  |  | 7 |  |  |  |  |  |  | 1.50 |  |  |");
     }
 }
