@@ -1,20 +1,26 @@
-//! Rate limiters, measured in simulated time.
+//! What we claim about rate limiters and about speed.
 //!
-//! A real sink writes to a fake destination that takes so many records a second and throttles the
-//! surplus, as Kinesis and its like do. Time is tokio's paused clock: half a minute passes in a
-//! second or two, on a busy machine as on a quiet one, and one seed gives one result.
+//! Rate limiters are measured in simulated time: a real sink writes to a fake destination that takes
+//! so many records a second and throttles the surplus, as Kinesis and its like do. Time is tokio's
+//! paused clock: half a minute passes in a second or two, on a busy machine as on a quiet one, and
+//! one seed gives one result.
 //!
 //! - [`throttled`] is the destination, [`token_bucket`] what it takes, [`recorder`] what it saw.
 //! - [`simulation`] runs sinks and their producers against it.
 //! - [`limiters`] lists what is compared, [`scenarios`] how, [`targets`] what is good enough.
 //! - [`figures`] runs every scenario for a limiter; [`table`] and [`chart`] show them.
+//!
+//! Speed is measured in real time by [`speed`], and counted in instructions and allocations of the
+//! [`hot_path`].
 
 pub mod chart;
 pub mod figures;
+pub mod hot_path;
 pub mod limiters;
 pub mod recorder;
 pub mod scenarios;
 pub mod simulation;
+pub mod speed;
 pub mod table;
 pub mod targets;
 pub mod throttled;

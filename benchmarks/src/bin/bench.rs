@@ -1,0 +1,46 @@
+//! Measures a sink in real time: `bench --help`.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that talks to its user")]
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use sink_benchmarks::{
+    Result,
+    speed::{
+        args::{Bench, Workload},
+        run, state, suite,
+    },
+};
+
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    match measure(&Bench::parse().workload) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Gives whether no run was wrong.
+fn measure(workload: &Workload) -> Result<bool> {
+    if cfg!(debug_assertions) {
+        eprintln!("bench: this is no release build; its figures say nothing");
+    }
+    let report = match (workload, workload.plan()) {
+        (Workload::All { runs, out, only }, _) => {
+            return suite::run(*runs, only, out.as_deref()).map(|()| true);
+        }
+        (_, None) => return Ok(true),
+        (Workload::Snapshot { .. }, Some(plan)) => state::run(&plan)?,
+        (_, Some(plan)) => run::run(&plan)?,
+    };
+    println!("{report}");
+    Ok(report.is_ok())
+}

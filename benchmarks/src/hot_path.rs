@@ -1,0 +1,106 @@
+//! The hot path alone, with as little around it as there can be: what instructions and allocations
+//! for each record are counted of.
+//!
+//! One thread, so that the same things happen in the same order each time: the producer fills the
+//! buffer, the driver empties it. Nothing here needs time, and no record is refused.
+
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use sink_core::{Batch, Destination, Limits, Outcome, Sink};
+
+use crate::{
+    Result,
+    speed::record::{Record, Template},
+};
+
+/// Bytes of a payload.
+const SIZE: usize = 100;
+
+/// How the records are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Payload {
+    /// All share one: what is counted is the sink's.
+    Shared,
+    /// Each has a copy of its own, which is allocated and freed.
+    Fresh,
+}
+
+impl Payload {
+    /// Each kind, and what it is called.
+    pub const ALL: [(&'static str, Self); 2] = [("shared", Self::Shared), ("fresh", Self::Fresh)];
+}
+
+/// Adds up the numbers of the records that come.
+#[derive(Debug)]
+struct Adder(Arc<AtomicU64>);
+
+impl Destination for Adder {
+    type Entry = Record;
+    /// The sum of the numbers.
+    type Request = u64;
+    type Response = ();
+    type Error = Infallible;
+
+    const KIND: &'static str = "adder";
+    /// As PutRecords.
+    const LIMITS: Limits = Limits {
+        max_batch_size: 500,
+        max_batch_size_in_bytes: 5 << 20,
+        max_record_size_in_bytes: 1 << 20,
+    };
+
+    fn build_request(&self, batch: &Batch<'_, Record>) -> u64 {
+        batch.iter().map(|record| record.number).sum()
+    }
+
+    async fn send(&self, sum: u64) -> std::result::Result<(), Infallible> {
+        self.0.fetch_add(sum, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn extract_failures(&self, _: std::result::Result<(), Infallible>, _sent: usize) -> Outcome {
+        Outcome::Delivered
+    }
+}
+
+/// Writes so many records through a sink with default settings, and closes it.
+///
+/// # Errors
+///
+/// When the sink fails, or something else arrived than what was written.
+pub fn run(payload: Payload, records: u64) -> Result<()> {
+    let template = Template::new(SIZE, payload == Payload::Fresh);
+    let sum = Arc::new(AtomicU64::new(0));
+    let adder = Adder(Arc::clone(&sum));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    runtime.block_on(async {
+        let converter = move |number: u64| template.record(number);
+        let sink = Sink::builder(converter, adder).seed(1).build()?;
+        for number in 0..records {
+            sink.write(number).await?;
+        }
+        let delivered = sink.close().await?.counters.delivered.entries as u64;
+        let (found, expected) = (sum.load(Ordering::Relaxed), records * (records - 1) / 2);
+        if (delivered, found) == (records, expected) {
+            return Ok(());
+        }
+        Err(format!("{delivered} of {records} delivered; sum {found}, not {expected}").into())
+    })
+}
+
+/// What one record more adds to a total: what starting and ending cost falls out.
+///
+/// # Errors
+///
+/// The first of `total`.
+pub fn per_record(records: [u64; 2], mut total: impl FnMut(u64) -> Result<u64>) -> Result<f64> {
+    let [few, many] = records;
+    let (of_few, of_many) = (total(few)?, total(many)?);
+    Ok((of_many as f64 - of_few as f64) / (many - few) as f64)
+}

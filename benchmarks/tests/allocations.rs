@@ -1,0 +1,34 @@
+//! How often the core allocates: for a request, never for a record.
+
+use allocation_counter::measure;
+use sink_benchmarks::{
+    Result,
+    hot_path::{self, Payload},
+};
+
+const RECORDS: [u64; 2] = [20_000, 120_000];
+const RECORDS_OF_A_REQUEST: f64 = 500.0;
+
+fn allocations_per_record(payload: Payload) -> Result<f64> {
+    // The counter counts those of its own thread; the hot path has one.
+    let count = |records| {
+        let mut result = Ok(());
+        let info = measure(|| result = hot_path::run(payload, records));
+        result.map(|()| info.count_total)
+    };
+    hot_path::per_record(RECORDS, count)
+}
+
+#[test]
+fn the_core_allocates_for_requests_and_never_for_records() {
+    let per_request = RECORDS_OF_A_REQUEST * allocations_per_record(Payload::Shared).unwrap();
+    // The task that sends it, and its place in the `JoinSet`. None less, or the counter is broken.
+    assert!((1.9..=2.1).contains(&per_request), "{per_request} allocations a request");
+}
+
+#[test]
+fn a_fresh_payload_is_allocated_once() {
+    let [shared, fresh] =
+        [Payload::Shared, Payload::Fresh].map(|payload| allocations_per_record(payload).unwrap());
+    assert!((fresh - shared - 1.0).abs() < 1e-3, "{fresh} allocations a record, {shared} without");
+}
