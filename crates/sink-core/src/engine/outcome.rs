@@ -274,7 +274,8 @@ impl<E: Entry> Engine<E> {
             if self.buffer.is_paced(lane) {
                 let delivered = tally.delivered;
                 let was_the_limit = false; // the lane knows
-                let lesson = Lesson { delivered, throttled, sent_at, latency, was_the_limit };
+                let lesson =
+                    Lesson { delivered, throttled, failed: 0, sent_at, latency, was_the_limit };
                 self.buffer.learn(lane, lesson, now);
             } else if self.buffer.held_lanes() < MOST_PACED_LANES {
                 // What this answer took, each twentieth of a second: a low guess, from which the

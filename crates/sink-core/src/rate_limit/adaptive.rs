@@ -122,10 +122,13 @@ impl RateLimiter for AdaptiveRate {
                 }
             }
             Mode::Paced(pace) => {
-                let Answer { delivered, throttled, .. } = *answer;
+                let Answer { delivered, throttled, failed, .. } = *answer;
                 let sent_at = now.checked_sub(answer.latency).unwrap_or(now);
                 let was_the_limit = may_grow;
-                pace.learn(Lesson { delivered, throttled, sent_at, latency, was_the_limit }, now);
+                pace.learn(
+                    Lesson { delivered, throttled, failed, sent_at, latency, was_the_limit },
+                    now,
+                );
                 // Then `max_in_flight_requests` is the limit, not the pace.
                 if pace.rate() * latency > 2.0 * self.max_window {
                     self.mode = Mode::Open(self.max_window);

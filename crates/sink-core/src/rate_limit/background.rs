@@ -3,33 +3,60 @@
 /// The share that the destination refuses at any rate.
 ///
 /// Where the rate is what is too much, all is taken once it has fallen by the refused share. So a
-/// test tells: for one round the rate falls by a little more than that. Where most of the share
-/// is refused all the same, the rate is not its cause, and goes back to what it was.
+/// test tells: the rate falls by a little more than that, until enough was answered to know. Where
+/// most of the share is refused all the same, the rate is not its cause, and goes back to what it
+/// was.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Background {
     share: f64,
     /// Rounds of which more was refused, less those of which no more was.
     suspicion: u32,
+    /// What became of entries since there is a suspicion.
+    suspected: Tally,
     /// Rounds since the last test, and how many there are from it to the next.
     rounds: u32,
     interval: u32,
     test: Option<Test>,
 }
 
-/// A round at a lower rate.
+/// Entries of some rounds.
+#[derive(Debug, Clone, Copy, Default)]
+struct Tally {
+    refused: f64,
+    entries: f64,
+}
+
+impl Tally {
+    fn add(&mut self, refused: f64, entries: f64) {
+        self.refused += refused;
+        self.entries += entries;
+    }
+
+    fn share(&self) -> f64 {
+        self.refused / self.entries.max(1.0)
+    }
+}
+
+/// Rounds at a lower rate.
 #[derive(Debug, Clone)]
 struct Test {
     /// What was the rate, and the share that was refused of it.
     rate: f64,
-    refused: f64,
+    share: f64,
+    seen: Tally,
 }
 
-/// What a test has shown.
-pub(super) struct Verdict {
-    /// Whether the rate was not the cause.
-    pub(super) is_background: bool,
-    /// The rate to go on with.
-    pub(super) rate: f64,
+/// What follows from a round.
+#[derive(Debug, PartialEq)]
+pub(super) enum Finding {
+    /// The rate is the cause of this share: 0 where nothing is too much.
+    Excess(f64),
+    /// A test begins, or goes on: at this rate.
+    Test(f64),
+    /// A test has shown that the rate is the cause, and this is what was taken.
+    TooFast(f64),
+    /// A test has shown that it is not, and this was the rate.
+    NotTheRate(f64),
 }
 
 /// Suspicion that is worth a test: at a destination that has a limit, the rounds after a cut are
@@ -38,27 +65,78 @@ pub(super) struct Verdict {
 const SUSPICION: u32 = 8;
 /// A share that was found is tested again after so many rounds, then after twice as many, at most.
 const TESTS: (u32, u32) = (16, 64);
+/// A test ends when so many refusals were to be expected: fewer are chance.
+const ENOUGH: f64 = 20.0;
+/// It ends sooner where so many were to be expected, and hardly any came.
+const CLEAR: (f64, f64) = (5.0, 0.2);
 /// As much as this of the share must be refused in a test, or the rate was the cause.
-const MOST_OF_IT: f64 = 0.7;
-/// And no more than this.
+const MOST_OF_IT: f64 = 0.6;
+/// And no more than this: then what was saved up at the destination has run out meanwhile, and what
+/// was refused before says too little.
 const FAR_MORE: f64 = 1.5;
 /// More is not believed: whoever refuses most is asked for less, whatever the cause.
 const MOST_BACKGROUND: f64 = 0.5;
+/// A round of fewer entries is no reason for a test by itself.
+const FEW: f64 = 16.0;
 
 impl Background {
-    /// The end of a test. Gives none where there was none, or where more was refused than before:
-    /// what was saved up at the destination had just run out, and the first round was too mild.
-    pub(super) fn judge(&mut self, refused: f64) -> Option<Verdict> {
-        let test = self.test.take().filter(|test| refused <= test.refused * FAR_MORE)?;
-        let is_background = refused >= test.refused * MOST_OF_IT;
-        Some(if is_background {
-            self.share = refused.min(MOST_BACKGROUND);
+    /// Judges a round at this rate. `at_once`: a single round is reason enough for a test.
+    pub(super) fn judge(
+        &mut self,
+        rate: f64,
+        refused: f64,
+        entries: f64,
+        at_once: bool,
+    ) -> Finding {
+        if let Some(mut test) = self.test.take() {
+            test.seen.add(refused, entries);
+            let expected = test.share * test.seen.entries;
+            let is_clear = expected >= CLEAR.0 && test.seen.refused <= expected * CLEAR.1;
+            if test.seen.refused <= FAR_MORE * expected.max(ENOUGH) {
+                if expected < ENOUGH && !is_clear {
+                    self.test = Some(test);
+                    return Finding::Test(rate);
+                }
+                return self.end(&test);
+            }
+        }
+        let excess = self.excess(refused, entries);
+        self.rounds += 1;
+        if excess > 0.0 {
+            self.suspicion += 1;
+            self.suspected.add(refused, entries);
+        } else {
+            self.suspicion = self.suspicion.saturating_sub(1);
+            if self.suspicion == 0 {
+                self.suspected = Tally::default();
+            } else {
+                self.suspected.add(refused, entries);
+            }
+        }
+        let is_suspect = self.suspicion >= SUSPICION
+            || (at_once && self.suspicion > 0 && self.suspected.entries >= FEW);
+        let suspected = self.suspected.share();
+        let share = if is_suspect && suspected <= MOST_BACKGROUND {
+            suspected
+        } else if self.share > 0.0 && self.rounds >= self.interval {
+            self.share
+        } else {
+            return Finding::Excess(excess);
+        };
+        (self.suspicion, self.suspected, self.rounds) = (0, Tally::default(), 0);
+        self.test = Some(Test { rate, share, seen: Tally::default() });
+        Finding::Test(rate * (1.0 - share).powi(2))
+    }
+
+    fn end(&mut self, test: &Test) -> Finding {
+        if test.seen.share() >= test.share * MOST_OF_IT {
+            self.share = test.seen.share().min(MOST_BACKGROUND);
             self.interval = (2 * self.interval).clamp(TESTS.0, TESTS.1);
-            Verdict { is_background, rate: test.rate }
+            Finding::NotTheRate(test.rate)
         } else {
             *self = Self::default();
-            Verdict { is_background, rate: test.rate * (1.0 - test.refused) }
-        })
+            Finding::TooFast(test.rate * (1.0 - test.share))
+        }
     }
 
     /// Whether a test is under way.
@@ -66,33 +144,10 @@ impl Background {
         self.test.is_some()
     }
 
-    /// Begins a test where one is due; gives the rate for it.
-    pub(super) fn test(
-        &mut self,
-        rate: f64,
-        refused: f64,
-        excess: f64,
-        at_once: bool,
-    ) -> Option<f64> {
-        self.rounds += 1;
-        self.suspicion =
-            if excess > 0.0 { self.suspicion + 1 } else { self.suspicion.saturating_sub(1) };
-        let is_suspect = self.suspicion >= if at_once { 1 } else { SUSPICION };
-        let refused = if is_suspect && refused <= MOST_BACKGROUND {
-            refused
-        } else if self.share > 0.0 && self.rounds >= self.interval {
-            self.share
-        } else {
-            return None;
-        };
-        (self.suspicion, self.rounds) = (0, 0);
-        self.test = Some(Test { rate, refused });
-        Some(rate * (1.0 - refused).powi(2))
-    }
-
-    /// The share of a round of so many entries that the rate is the cause of. Within twice the
-    /// standard deviation, more than the background is chance.
-    pub(super) fn excess(&self, refused: f64, entries: f64) -> f64 {
+    /// The share of a round that the rate is the cause of. Within twice the standard deviation,
+    /// more than the background is chance.
+    fn excess(&self, refused: f64, entries: f64) -> f64 {
+        let refused = refused / entries;
         let deviation = (self.share * self.taken() / entries).sqrt();
         if refused > self.share + 2.0 * deviation {
             (refused - self.share) / self.taken()
@@ -111,48 +166,92 @@ impl Background {
 mod tests {
     use super::*;
 
-    /// Rounds of 2,000 entries at 10,000 a second of which this share is refused, until a test begins;
-    /// gives its rate.
+    const RATE: f64 = 10_000.0;
+
+    /// A round of 2,000 entries of which this share is refused.
+    fn round(background: &mut Background, refused: f64) -> Finding {
+        background.judge(RATE, refused * 2000.0, 2000.0, false)
+    }
+
+    /// Such rounds until a test begins; gives its rate.
     fn until_test(background: &mut Background, refused: f64) -> Option<f64> {
-        (0..100).find_map(|_| {
-            let excess = background.excess(refused, 2000.0);
-            background.test(10_000.0, refused, excess, false)
+        (0..100).find_map(|_| match round(background, refused) {
+            Finding::Test(rate) => Some(rate),
+            _ => None,
         })
+    }
+
+    fn is(finding: &Finding, expected: &Finding) -> bool {
+        match (finding, expected) {
+            (Finding::Excess(a), Finding::Excess(b))
+            | (Finding::Test(a), Finding::Test(b))
+            | (Finding::TooFast(a), Finding::TooFast(b))
+            | (Finding::NotTheRate(a), Finding::NotTheRate(b)) => (a - b).abs() < 1e-6,
+            _ => false,
+        }
     }
 
     #[test]
     fn a_test_shows_whether_the_rate_is_the_cause() {
-        for (still_refused, is_background, rate, share) in [
-            (0.1, true, 10_000.0, 0.1),
-            (0.08, true, 10_000.0, 0.08),
-            (0.06, false, 9_000.0, 0.0),
-            (0.0, false, 9_000.0, 0.0),
+        for (still_refused, expected, share) in [
+            (0.1, Finding::NotTheRate(10_000.0), 0.1),
+            (0.07, Finding::NotTheRate(10_000.0), 0.07),
+            (0.05, Finding::TooFast(9_000.0), 0.0),
+            (0.0, Finding::TooFast(9_000.0), 0.0),
         ] {
             let mut background = Background::default();
             let at = until_test(&mut background, 0.1).unwrap();
             assert!((at - 8_100.0).abs() < 1e-6, "{at}");
-            let verdict = background.judge(still_refused).unwrap();
-            assert_eq!(verdict.is_background, is_background, "{still_refused}");
-            assert!((verdict.rate - rate).abs() < 1e-6);
+            let finding = round(&mut background, still_refused);
+            assert!(is(&finding, &expected), "{still_refused}: {finding:?}");
             assert!((background.share - share).abs() < 1e-9);
-            assert!(background.judge(0.1).is_none(), "a test is one round");
+            assert!(!background.is_tested());
         }
+    }
+
+    #[test]
+    fn a_test_goes_on_until_chance_is_unlikely() {
+        let mut background = Background::default();
+        until_test(&mut background, 0.1).unwrap();
+        for _ in 0..4 {
+            // 4 refusals of 40 each: 20 are enough.
+            let finding = background.judge(8_100.0, 4.0, 40.0, false);
+            assert!(is(&finding, &Finding::Test(8_100.0)), "{finding:?}");
+        }
+        let finding = background.judge(8_100.0, 4.0, 40.0, false);
+        assert!(is(&finding, &Finding::NotTheRate(RATE)), "{finding:?}");
+
+        let mut background = Background::default();
+        until_test(&mut background, 0.1).unwrap();
+        assert!(is(&background.judge(8_100.0, 1.0, 40.0, false), &Finding::Test(8_100.0)));
+        let finding = background.judge(8_100.0, 0.0, 40.0, false);
+        assert!(is(&finding, &Finding::TooFast(9_000.0)), "one, where 8 were due: {finding:?}");
     }
 
     #[test]
     fn a_test_in_which_far_more_is_refused_shows_nothing() {
         let mut background = Background::default();
         until_test(&mut background, 0.1).unwrap();
-        assert!(background.judge(0.16).is_none());
+        let finding = round(&mut background, 0.16);
+        assert!(is(&finding, &Finding::Excess(0.16)), "{finding:?}");
         assert!(background.share.abs() < 1e-9 && !background.is_tested());
     }
 
     #[test]
     fn what_is_clean_now_and_then_is_never_tested() {
         let mut background = Background::default();
-        for round in 0..1000 {
-            let refused = if round % 2 == 0 { 0.1 } else { 0.0 };
-            assert!(background.test(10_000.0, refused, refused, false).is_none());
+        for number in 0..1000 {
+            let refused = if number % 2 == 0 { 0.1 } else { 0.0 };
+            assert!(is(&round(&mut background, refused), &Finding::Excess(refused)));
+        }
+    }
+
+    #[test]
+    fn a_single_round_is_reason_enough_where_it_says_something() {
+        for (entries, is_tested) in [(10.0, false), (20.0, true)] {
+            let mut background = Background::default();
+            background.judge(RATE, 1.0, entries, true);
+            assert_eq!(background.is_tested(), is_tested, "{entries}");
         }
     }
 
@@ -167,7 +266,7 @@ mod tests {
             (0.145, 100.0, 0.0), // of 0.03
             (1.0, 100.0, 1.0),
         ] {
-            let excess = background.excess(refused, entries);
+            let excess = background.excess(refused * entries, entries);
             assert!((excess - expected).abs() < 1e-9, "{refused} of {entries}: {excess}");
         }
     }
@@ -176,16 +275,16 @@ mod tests {
     fn what_was_found_is_tested_again_and_forgotten_when_it_is_over() {
         let mut background = Background::default();
         until_test(&mut background, 0.1).unwrap();
-        background.judge(0.1).unwrap();
+        round(&mut background, 0.1);
         let mut rounds_between = |refused: f64| {
-            let rounds = (1..).find(|_| background.test(10_000.0, 0.1, 0.0, false).is_some());
-            background.judge(refused).unwrap();
+            let rounds = (1..).find(|_| matches!(round(&mut background, 0.1), Finding::Test(_)));
+            round(&mut background, refused);
             rounds.unwrap()
         };
         let rounds = [0.1, 0.1, 0.1, 0.0].map(&mut rounds_between);
         assert_eq!(rounds, [16, 32, 64, 64]);
         assert!(background.share.abs() < 1e-9);
-        assert!(background.test(10_000.0, 0.0, 0.0, false).is_none());
+        assert!(is(&round(&mut background, 0.0), &Finding::Excess(0.0)));
     }
 
     #[test]
