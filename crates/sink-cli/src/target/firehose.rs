@@ -68,9 +68,7 @@ impl Service for Firehose {
     }
 
     fn place(&self) -> Result<Place, Error> {
-        let stream: DeliveryStream = self.stream.parse()?;
-        let region = stream.region().map(str::to_owned);
-        Ok(Place { name: stream.name().to_owned(), region })
+        Ok(Place::of(&self.stream.parse::<DeliveryStream>()?))
     }
 
     fn emulated(

@@ -76,9 +76,7 @@ impl Service for Kinesis {
     }
 
     fn place(&self) -> Result<Place, Error> {
-        let stream: Stream = self.stream.parse()?;
-        let region = stream.region().map(str::to_owned);
-        Ok(Place { name: stream.name().to_owned(), region })
+        Ok(Place::of(&self.stream.parse::<Stream>()?))
     }
 
     fn emulated(

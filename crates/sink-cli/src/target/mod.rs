@@ -7,7 +7,7 @@ mod mapping;
 
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use aws_types::SdkConfig;
-use sink_aws::AwsConfig;
+use sink_aws::{AwsConfig, Resource, ResourceKind};
 use sink_core::{
     Destination, Error, ErrorKind, FileDeadLetters, Settings, Sink, SinkBuilder, SnapshotEntry,
 };
@@ -97,6 +97,13 @@ pub(crate) trait Service: Sync + std::marker::Send {
 pub(crate) struct Place {
     pub(crate) name: String,
     pub(crate) region: Option<String>,
+}
+
+impl Place {
+    /// Of what has a name or an ARN.
+    fn of<K: ResourceKind>(resource: &Resource<K>) -> Self {
+        Self { name: resource.name().to_owned(), region: resource.region().map(str::to_owned) }
+    }
 }
 
 /// A sink, and what belongs to it.
