@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test fails by panicking
 
 use std::{
+    cell::Cell,
     convert::Infallible,
     sync::{Arc, Mutex},
     time::Duration,
@@ -68,6 +69,11 @@ impl Request {
     }
 }
 
+thread_local! {
+    /// How often a key was asked for: a test and its sinks have a thread of their own.
+    static ASKED: Cell<usize> = const { Cell::new(0) };
+}
+
 /// Hands each request to the test.
 struct Counters(mpsc::UnboundedSender<Request>);
 
@@ -105,6 +111,7 @@ impl Destination for Counters {
     }
 
     fn merge_key(&self, count: &Count) -> Option<u64> {
+        ASKED.set(ASKED.get() + 1);
         assert_ne!(count.name, KEYLESS, "told to panic");
         Some(count.name)
     }
@@ -363,6 +370,16 @@ async fn a_key_that_panics_stops_the_sink_which_keeps_everything() {
     assert!(says.contains("told to panic") && says.contains("destination=counters"), "{says}");
     let unsent = sink.into_unsent().await;
     assert_eq!(unsent.iter().map(|count| count.name).collect::<Vec<_>>(), [1, 8, 1, 8]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_key_of_each_entry_is_asked_for_once() {
+    let (sink, _requests) = sink();
+    for name in [1, 1, 12, 1, 12, 25, 1] {
+        sink.write((name, 1)).await.unwrap();
+    }
+    settle_down().await;
+    assert_eq!(ASKED.get(), 7);
 }
 
 #[tokio::test(start_paused = true)]

@@ -62,8 +62,8 @@ pub(super) struct Cut {
     pub(super) bytes: usize,
     /// Whether it is a half of a request that was refused as a whole.
     pub(super) alone: bool,
-    /// First and last sequence, where none between is missing, and no entry has a lane of its own
-    /// or is tracked: then they can be settled together.
+    /// First and last sequence, where none between is missing, no order is asked for, and no entry has
+    /// a lane of its own or is tracked: then they can be settled together.
     pub(super) plain: Option<(u64, u64)>,
 }
 
@@ -416,7 +416,8 @@ impl<E> Buffer<E> {
         max_bytes: usize,
         batch: &mut Vec<Queued<E>>,
     ) -> Cut {
-        let (mut count, mut bytes, mut is_plain) = (0, 0, true);
+        let (mut count, mut bytes) = (0, 0);
+        let mut is_plain = self.ordering == Ordering::None;
         for queued in self.fresh.iter().take(max_entries) {
             if bytes + queued.size > max_bytes && count > 0 {
                 break;

@@ -214,6 +214,7 @@ impl<E: Entry> Engine<E> {
     /// [`push_keyed`](Self::push_keyed).
     #[cfg(feature = "tokio")] // for the driver
     pub(crate) fn push_queued(&mut self, queued: Queued<E>, key: Option<u64>) {
+        debug_assert_eq!(queued.sequence, self.last_sequence + 1, "in admission order");
         let Queued { entry, size, lane, tracked, admitted_at, .. } = queued;
         match key {
             None => self.push_entry(entry, size, lane, admitted_at, tracked),

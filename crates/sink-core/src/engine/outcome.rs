@@ -136,7 +136,6 @@ impl<E: Entry> Engine<E> {
         let latency = now.saturating_duration_since(issued_at);
         if let Some((first, last)) = plain
             && failures.is_empty()
-            && self.config.ordering == Ordering::None
         {
             let load = Load { entries: batch.len(), bytes };
             self.counters.delivered += load;
