@@ -48,6 +48,7 @@ impl Destination for Adder {
     type Error = Infallible;
 
     const KIND: &'static str = "adder";
+    const HAS_LANES: bool = false;
     /// As PutRecords.
     const LIMITS: Limits = Limits {
         max_batch_size: 500,

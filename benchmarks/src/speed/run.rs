@@ -43,9 +43,13 @@ pub fn settings(plan: &Plan) -> Settings {
 /// When the sink fails, or `/proc` cannot be read. That records are wrong is said by the report.
 pub fn run(plan: &Plan) -> Result<Report> {
     let runtime = runtime()?;
-    let warm_up = runtime.block_on(once(&plan.warm_up()))?;
+    let once = |plan: &Plan| match plan.lanes {
+        0 | 1 => runtime.block_on(once::<false>(plan)),
+        _ => runtime.block_on(once::<true>(plan)),
+    };
+    let warm_up = once(&plan.warm_up())?;
     usage::reset_peak()?;
-    let measured = runtime.block_on(once(plan))?;
+    let measured = once(plan)?;
     let mut report = measured.report(plan);
     report.fail(warm_up.problems().into_iter().map(|problem| format!("warm-up: {problem}")));
     Ok(report)
@@ -66,13 +70,13 @@ struct Measured {
     store: Arc<Store>,
 }
 
-async fn once(plan: &Plan) -> Result<Measured> {
+async fn once<const LANES: bool>(plan: &Plan) -> Result<Measured> {
     let records = plan.most_records();
     let born = plan.timed.then(|| Arc::new(Born::new(records)));
     let template = Template::new(plan.size, plan.fresh);
     let ledger = Ledger::new(records, born.clone());
     let start = ledger.start();
-    let (service, store) = Service::new(plan, template, ledger);
+    let (service, store) = Service::<LANES>::new(plan, template, ledger);
     let cpu = usage::cpu()?;
     let converter = move |number: u64| template.record(number);
     let sink = Sink::builder(converter, service).settings(settings(plan)).seed(1).build()?;

@@ -68,7 +68,7 @@ impl Store {
 
 /// The way to a [`Store`].
 #[derive(Debug)]
-pub struct Service {
+pub struct Service<const LANES: bool> {
     store: Arc<Store>,
     far: Option<Far>,
     template: Template,
@@ -76,7 +76,7 @@ pub struct Service {
     sabotage: Option<Sabotage>,
 }
 
-impl Service {
+impl<const LANES: bool> Service<LANES> {
     /// The one of a plan, and its store.
     pub fn new(plan: &Plan, template: Template, ledger: Ledger) -> (Self, Arc<Store>) {
         let judge = Judge::new(&plan.behaviour, ledger.start());
@@ -119,13 +119,14 @@ impl fmt::Display for Gone {
 
 impl std::error::Error for Gone {}
 
-impl Destination for Service {
+impl<const LANES: bool> Destination for Service<LANES> {
     type Entry = Record;
     type Request = Request;
     type Response = Refused;
     type Error = Gone;
 
     const KIND: &'static str = "bench";
+    const HAS_LANES: bool = LANES;
     /// As PutRecords.
     const LIMITS: Limits = Limits {
         max_batch_size: 500,

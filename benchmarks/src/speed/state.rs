@@ -82,7 +82,7 @@ fn build(
 ) -> Result<Sink<u64, Record>> {
     let behaviour = Behaviour { latency: Duration::from_secs(3600), ..Behaviour::default() };
     let plan = Plan { behaviour, ..plan.clone() };
-    let (service, _store) = Service::new(&plan, template, Ledger::new(0, None));
+    let (service, _store) = Service::<false>::new(&plan, template, Ledger::new(0, None));
     let mut settings = settings(&plan);
     settings.max_buffered_bytes = Some(plan.buffer * plan.size);
     settings.max_batch_size_in_bytes = settings.max_buffered_bytes.map(|all| all.min(5 << 20));

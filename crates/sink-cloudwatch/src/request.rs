@@ -56,6 +56,7 @@ impl Destination for CloudWatchDestination {
     type Error = SdkError<PutMetricDataError>;
 
     const KIND: &'static str = "cloudwatch";
+    const HAS_LANES: bool = false;
 
     /// "Each PutMetricData request is limited to 1 MB in size for HTTP POST requests. […] Each
     /// request is also limited to no more than 1000 different metrics": the API reference of

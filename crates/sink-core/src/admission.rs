@@ -119,12 +119,11 @@ pub(crate) struct Admission<'a, E> {
 impl<'a, E> Admission<'a, E> {
     pub(crate) fn new(
         inbox: &'a Inbox<E>,
-        arrival: Option<Arrival<E>>,
+        arrival: Arrival<E>,
         receipt: Option<SettledSender>,
     ) -> Self {
-        let (lane, size) =
-            arrival.as_ref().map_or((Lane::SHARED, 0), |arrival| (arrival.lane, arrival.size));
-        Self { inbox, arrival, receipt, turn: Turn::new(lane, size) }
+        let turn = Turn::new(arrival.lane, arrival.size);
+        Self { inbox, arrival: Some(arrival), receipt, turn }
     }
 }
 

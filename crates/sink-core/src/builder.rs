@@ -7,7 +7,7 @@ use tokio::{sync::mpsc, time::Instant};
 use crate::{
     convert::ElementConverter,
     dead_letter::DeadLetterHandler,
-    destination::{Destination, Entry as _},
+    destination::{Destination, Entry as _, Lane},
     driver::Driver,
     engine::{Budget, Engine, EngineConfig},
     entrance::{Entrance, Pieces},
@@ -147,7 +147,8 @@ impl<T: 'static, D: Destination> SinkBuilder<T, D> {
         let destination = self.destination;
         let now = Instant::now().into_std();
         for entry in self.restored {
-            let (size, lane) = (entry.size_bytes(), destination.lane(&entry));
+            let lane = if D::HAS_LANES { destination.lane(&entry) } else { Lane::SHARED };
+            let size = entry.size_bytes();
             shared.count_restored(lane, size);
             engine.push(entry, size, lane, now);
         }

@@ -5,14 +5,18 @@ use std::sync::Weak;
 use crate::{
     convert::{ConvertError, ElementConverter},
     destination::{Destination, Entry as _, Lane},
-    inbox::Arrival,
+    error::{Error, ErrorKind},
+    inbox::{Arrival, Inbox, Written},
 };
 
 /// Converter and destination behind one pointer, so that a write makes one call through it, and the
 /// compiler sees all that happens there.
 pub(crate) trait Pieces<T, E>: Send + Sync {
-    /// An element as an entry, with its size and its lane.
-    fn arrival(&self, element: T) -> Result<Arrival<E>, ConvertError>;
+    /// An element as an entry of at most so many bytes, with its size and its lane.
+    fn arrival(&self, element: T, max_size: usize) -> Result<Arrival<E>, Error>;
+
+    /// The same, and admits it if nobody has to wait for anything.
+    fn write(&self, element: T, max_size: usize, inbox: &Inbox<E>) -> Written<E>;
 }
 
 pub(crate) struct Entrance<C, D> {
@@ -21,17 +25,53 @@ pub(crate) struct Entrance<C, D> {
     pub(crate) destination: Weak<D>,
 }
 
+impl<C, D: Destination> Entrance<C, D> {
+    #[inline]
+    fn lane(&self, entry: &D::Entry) -> Lane {
+        if !D::HAS_LANES {
+            debug_assert!(
+                self.destination.upgrade().is_none_or(|of| of.lane(entry) == Lane::SHARED),
+                "the destination has lanes, though its HAS_LANES says that it has none"
+            );
+            return Lane::SHARED;
+        }
+        // Without a destination there is no driver, and the entry will not come in.
+        let destination = self.destination.upgrade();
+        destination.map_or(Lane::SHARED, |destination| destination.lane(entry))
+    }
+}
+
 impl<T, C, D> Pieces<T, D::Entry> for Entrance<C, D>
 where
     C: ElementConverter<T, Entry = D::Entry>,
     D: Destination,
 {
-    fn arrival(&self, element: T) -> Result<Arrival<D::Entry>, ConvertError> {
-        let entry = self.converter.convert(element)?;
+    #[inline]
+    fn arrival(&self, element: T, max_size: usize) -> Result<Arrival<D::Entry>, Error> {
+        let entry = self.converter.convert(element).map_err(not_converted)?;
         let size = entry.size_bytes();
-        // Without a destination there is no driver, and the entry will not come in.
-        let destination = self.destination.upgrade();
-        let lane = destination.map_or(Lane::SHARED, |destination| destination.lane(&entry));
+        if size > max_size {
+            return Err(too_large(size, max_size));
+        }
+        let lane = self.lane(&entry);
         Ok(Arrival { entry, size, lane })
     }
+
+    fn write(&self, element: T, max_size: usize, inbox: &Inbox<D::Entry>) -> Written<D::Entry> {
+        match self.arrival(element, max_size) {
+            Ok(arrival) => inbox.try_admit(arrival),
+            Err(error) => Written::Refused(error),
+        }
+    }
+}
+
+#[cold]
+fn not_converted(error: ConvertError) -> Error {
+    Error::new(ErrorKind::Convert, "write", error.to_string()).with_source(error)
+}
+
+#[cold]
+fn too_large(size: usize, most: usize) -> Error {
+    let message = format!("the entry has {size} bytes; max_record_size_in_bytes is {most}");
+    Error::new(ErrorKind::TooLarge, "write", message)
 }

@@ -7,7 +7,10 @@
 use std::{
     collections::VecDeque,
     fmt,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     task::Waker,
 };
 
@@ -19,7 +22,7 @@ use tokio::{
 use crate::{
     admission::{Admission, Reservation, Turn, Waiter},
     destination::{Lane, Queued},
-    engine::{Budget, Load, Stats},
+    engine::{Budget, Chunk, Load, Spare, Stats},
     error::{Error, ErrorKind},
     receipt::SettledSender,
     sink::Summary,
@@ -46,6 +49,8 @@ pub(crate) struct Inbox<E> {
     state: Mutex<State<E>>,
     /// Wakes the driver.
     wake: Notify,
+    /// Whether a writer has woken it and it has not come yet.
+    driver_is_due: AtomicBool,
     /// Turns true when the driver has ended and left what remains.
     ended: watch::Sender<bool>,
     /// Every sequence up to this one is settled.
@@ -54,9 +59,19 @@ pub(crate) struct Inbox<E> {
 
 #[derive(Debug)]
 pub(crate) struct State<E> {
-    /// Entries that the driver has not picked up, as the engine keeps them.
-    arrived: VecDeque<Queued<E>>,
-    arrived_bytes: usize,
+    /// What may come in before anything else needs a look: see [`State::grant`].
+    quota: Load,
+    /// What it was before entries came in.
+    granted: Load,
+    /// The last entries that the driver has not picked up, as the engine keeps them.
+    open: Chunk<E>,
+    /// Those before them.
+    arrived: VecDeque<Chunk<E>>,
+    /// The load of both, but for what the quota let in.
+    arrived_load: Load,
+    /// How large a request may be, and so a chunk.
+    request: Load,
+    spare: Spare<E>,
     /// Who wants to know when one of them is settled, by its sequence, rising. Beside the entries,
     /// not with them, so that an entry that nobody tracks pays nothing.
     receipts: Receipts,
@@ -94,6 +109,16 @@ pub(crate) enum Closing {
     Now,
 }
 
+/// What became of an entry.
+pub(crate) enum Written<E> {
+    /// It is in.
+    Admitted,
+    /// It will be, when there is room and its turn; or once the driver had a chance to run.
+    MustWait(Arrival<E>),
+    /// It cannot come in.
+    Refused(Error),
+}
+
 /// Why an entry was not admitted; it is given back.
 pub(crate) enum Refused<E> {
     Full(E),
@@ -104,8 +129,13 @@ impl<E> Inbox<E> {
     pub(crate) fn new(budget: Budget) -> Self {
         Self {
             state: Mutex::new(State {
+                quota: Load::default(),
+                granted: Load::default(),
+                open: Chunk::default(),
                 arrived: VecDeque::new(),
-                arrived_bytes: 0,
+                arrived_load: Load::default(),
+                request: budget.request(),
+                spare: Spare::new(),
                 receipts: Receipts::new(),
                 last_sequence: 0,
                 first_at: Instant::now(),
@@ -121,12 +151,21 @@ impl<E> Inbox<E> {
                 summary: None,
             }),
             wake: Notify::new(),
+            driver_is_due: AtomicBool::new(false),
             ended: watch::Sender::new(false),
             settled_up_to: watch::Sender::new(0),
         }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State<E>> {
+        let mut state = self.lock_as_is();
+        state.note_quota();
+        state
+    }
+
+    /// Without counting what the quota let in.
+    #[inline]
+    fn lock_as_is(&self) -> MutexGuard<'_, State<E>> {
         // Nothing that can panic runs under the lock, and a half-done push would only leave the
         // budget too small: going on loses nothing, refusing would.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -134,34 +173,37 @@ impl<E> Inbox<E> {
 
     // ---------------------------------------------------------------------------- producers
 
-    /// Admits the entry if there is room and nobody who waits was first, and gives its sequence.
-    /// Without room it stays where it is. (By reference: entries are large, and moves cost.)
+    /// Admits the entry if there is room, nobody who waits was first, and the driver is not due.
     #[inline]
-    pub(crate) fn try_admit(&self, arrival: &mut Option<Arrival<E>>) -> Result<Option<u64>, Error> {
-        self.try_admit_tracked(arrival, &mut None)
+    pub(crate) fn try_admit(&self, arrival: Arrival<E>) -> Written<E> {
+        let mut state = self.lock_as_is();
+        if state.is_in_quota(&arrival) {
+            state.admit_by_quota(arrival);
+            return Written::Admitted;
+        }
+        self.try_admit_slowly(state, arrival)
     }
 
-    /// The same for an entry that somebody tracks.
-    #[inline]
-    pub(crate) fn try_admit_tracked(
+    #[cold]
+    fn try_admit_slowly(
         &self,
-        arrival: &mut Option<Arrival<E>>,
-        receipt: &mut Option<SettledSender>,
-    ) -> Result<Option<u64>, Error> {
-        let mut state = self.lock();
-        state.check_gate()?;
-        let Some(Arrival { lane, size, .. }) = *arrival else { return Ok(None) };
-        if !state.has_room(lane, size, None) {
-            return Ok(None);
+        mut state: MutexGuard<'_, State<E>>,
+        arrival: Arrival<E>,
+    ) -> Written<E> {
+        state.note_quota();
+        if let Err(error) = state.check_gate() {
+            return Written::Refused(error);
         }
-        let Some(arrival) = arrival.take() else { return Ok(None) };
-        let wake = state.admit(arrival, receipt.take());
-        let sequence = state.last_sequence;
-        drop(state);
-        if wake {
-            self.wake.notify_one();
+        if self.driver_is_due.load(Relaxed) || !state.has_room(arrival.lane, arrival.size, None) {
+            return Written::MustWait(arrival);
         }
-        Ok(Some(sequence))
+        if state.admit(arrival, None) {
+            drop(state);
+            self.wake_driver_soon();
+        } else {
+            state.grant();
+        }
+        Written::Admitted
     }
 
     /// Admits entries from the front as long as there is room and nobody who waits was first: one
@@ -170,17 +212,44 @@ impl<E> Inbox<E> {
         let mut state = self.lock();
         state.check_gate()?;
         let mut wake = false;
-        while let Some(Arrival { lane, size, .. }) = arrivals.front()
-            && state.has_room(*lane, *size, None)
-            && let Some(arrival) = arrivals.pop_front()
-        {
+        while let Some(arrival) = arrivals.front() {
+            if state.is_in_quota(arrival) {
+                let Some(arrival) = arrivals.pop_front() else { break };
+                state.admit_by_quota(arrival);
+                continue;
+            }
+            state.note_quota();
+            if !state.has_room(arrival.lane, arrival.size, None) {
+                break;
+            }
+            let Some(arrival) = arrivals.pop_front() else { break };
             wake |= state.admit(arrival, None);
+            state.grant();
         }
         drop(state);
         if wake {
-            self.wake.notify_one();
+            self.wake_driver_soon();
         }
         Ok(())
+    }
+
+    /// Lets the driver run, where a writer has woken it and it had no chance yet.
+    ///
+    /// tokio runs a task that was woken on the thread of whoever woke it, once that thread is free;
+    /// a writer that never waits would keep it busy until the buffer is full.
+    ///
+    /// To be awaited before a write has admitted anything: it changes nothing when it is dropped.
+    #[inline]
+    pub(crate) async fn let_driver_run(&self) {
+        if self.driver_is_due.load(Relaxed) && self.driver_is_due.swap(false, Relaxed) {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[cold]
+    fn wake_driver_soon(&self) {
+        self.driver_is_due.store(true, Relaxed);
+        self.wake.notify_one();
     }
 
     /// Waits for room and admits the entry.
@@ -188,7 +257,7 @@ impl<E> Inbox<E> {
     /// Dropped before it is ready, it has not admitted its entry; there is no await after that.
     pub(crate) fn admit(
         &self,
-        arrival: Option<Arrival<E>>,
+        arrival: Arrival<E>,
         receipt: Option<SettledSender>,
     ) -> Admission<'_, E> {
         Admission::new(self, arrival, receipt)
@@ -280,7 +349,7 @@ impl<E> Inbox<E> {
     pub(crate) fn stats(&self) -> Stats {
         let state = self.lock();
         let (mut stats, seen_at) = state.stats.clone();
-        let arrived = Load { entries: state.arrived.len(), bytes: state.arrived_bytes };
+        let arrived = state.arrived_load;
         stats.counters.admitted += arrived;
         stats.buffered += arrived;
         if !stats.oldest_age.is_zero() {
@@ -300,17 +369,22 @@ impl<E> Inbox<E> {
         state.last_sequence += 1;
     }
 
-    /// Swaps what has arrived into the empty `arrivals` and `receipts`, and gives its bytes.
+    /// Swaps what has arrived into the empty `arrivals` and `receipts`, and gives its load. Takes
+    /// memory for what will arrive from `spare`.
     pub(crate) fn take_arrivals(
         &self,
-        arrivals: &mut VecDeque<Queued<E>>,
+        arrivals: &mut VecDeque<Chunk<E>>,
         receipts: &mut Receipts,
-    ) -> usize {
+        spare: &mut Spare<E>,
+    ) -> Load {
         debug_assert!(arrivals.is_empty() && receipts.is_empty(), "arrivals would be overtaken");
+        self.driver_is_due.store(false, Relaxed);
         let mut state = self.lock();
+        spare.share(&mut state.spare);
+        state.seal();
         std::mem::swap(&mut state.arrived, arrivals);
         std::mem::swap(&mut state.receipts, receipts);
-        std::mem::take(&mut state.arrived_bytes)
+        std::mem::take(&mut state.arrived_load)
     }
 
     /// Gives room back, of which `lanes` tells the lanes' part, and lets the next writer have it.
@@ -372,8 +446,10 @@ impl<E> Inbox<E> {
         let mut state = self.lock();
         let state = &mut *state;
         state.remains = unsent;
-        state.remains.extend(state.arrived.drain(..).map(|queued| queued.entry));
-        state.arrived_bytes = 0;
+        state.seal();
+        let arrived = state.arrived.drain(..).flat_map(|chunk| chunk.entries);
+        state.remains.extend(arrived.map(|queued| queued.entry));
+        state.arrived_load = Load::default();
         state.receipts.clear(); // which tells their owners that the sink has ended
         state.summary = Some(summary);
         state.remains.len()
@@ -398,20 +474,35 @@ impl<E> State<E> {
     }
 
     /// Takes an entry in; gives whether the driver is to be woken.
-    #[inline]
     pub(crate) fn admit(&mut self, arrival: Arrival<E>, receipt: Option<SettledSender>) -> bool {
         self.budget.take(arrival.lane, arrival.size);
-        if self.arrived.is_empty() {
+        if self.arrived_load.entries == 0 {
             self.first_at = Instant::now();
         }
-        self.last_sequence += 1;
         let tracked = receipt.is_some();
         if let Some(receipt) = receipt {
-            self.receipts.push_back((self.last_sequence, receipt));
+            self.receipts.push_back((self.last_sequence + 1, receipt));
         }
+        self.arrived_load.add(arrival.size);
+        self.open.bytes += arrival.size;
+        self.open.is_plain &= arrival.lane == Lane::SHARED && !tracked;
+        self.put(arrival, tracked);
+        let wake = self.is_enough();
+        if wake {
+            // Once is enough until the driver rests again.
+            self.wake_at = Load { entries: usize::MAX, bytes: usize::MAX };
+        }
+        if wake || self.open.entries.len() >= self.request.entries {
+            self.seal(); // what the driver waited for is a request as it is
+        }
+        wake
+    }
+
+    #[inline]
+    fn put(&mut self, arrival: Arrival<E>, tracked: bool) {
         let Arrival { entry, size, lane } = arrival;
-        self.arrived_bytes += size;
-        self.arrived.push_back(Queued {
+        self.last_sequence += 1;
+        self.open.entries.push(Queued {
             entry,
             sequence: self.last_sequence,
             size,
@@ -420,12 +511,57 @@ impl<E> State<E> {
             tracked,
             admitted_at: self.first_at.into_std(),
         });
-        let wake = self.is_enough();
-        if wake {
-            // Once is enough until the driver rests again.
-            self.wake_at = Load { entries: usize::MAX, bytes: usize::MAX };
+    }
+
+    /// Puts the open chunk behind the others.
+    fn seal(&mut self) {
+        if !self.open.entries.is_empty() {
+            let next = Chunk::in_vec(self.spare.take());
+            self.arrived.push_back(std::mem::replace(&mut self.open, next));
         }
-        wake
+    }
+
+    /// Lets so much come in as needs no other look: there is room for it in the budget and in the
+    /// open chunk, the driver need not be woken for it, nobody waits, and the gate is open.
+    ///
+    /// So nearly every write compares two numbers. What was let in is counted by whoever takes the
+    /// lock next for another reason.
+    fn grant(&mut self) {
+        debug_assert!(self.quota == Load::default(), "what was let in would not be counted");
+        if self.arrived_load.entries == 0 || !self.waiters.is_empty() {
+            return;
+        }
+        let until_woken = Load {
+            entries: self.wake_at.entries.saturating_sub(self.arrived_load.entries + 1),
+            bytes: self.wake_at.bytes.saturating_sub(self.arrived_load.bytes + 1),
+        };
+        let of_chunk = Load {
+            entries: self.request.entries.saturating_sub(self.open.entries.len() + 1),
+            bytes: self.request.bytes.saturating_sub(self.open.bytes),
+        };
+        self.quota = self.budget.free().min(until_woken).min(of_chunk);
+        self.granted = self.quota;
+    }
+
+    #[inline]
+    fn is_in_quota(&self, arrival: &Arrival<E>) -> bool {
+        self.quota.entries > 0 && arrival.size <= self.quota.bytes && arrival.lane == Lane::SHARED
+    }
+
+    #[inline]
+    fn admit_by_quota(&mut self, arrival: Arrival<E>) {
+        self.quota.remove(arrival.size);
+        self.put(arrival, false);
+    }
+
+    /// Counts what the quota let in, and ends it.
+    #[inline]
+    fn note_quota(&mut self) {
+        let mut let_in = std::mem::take(&mut self.granted);
+        let_in -= std::mem::take(&mut self.quota);
+        self.budget.take_shared(let_in);
+        self.arrived_load += let_in;
+        self.open.bytes += let_in.bytes;
     }
 
     /// Of the last entry that was admitted, restored ones included.
@@ -437,11 +573,12 @@ impl<E> State<E> {
     /// by itself while nothing may be sent.
     #[inline]
     pub(crate) fn may_make_room(&self) -> bool {
-        self.may_merge && !self.arrived.is_empty()
+        self.may_merge && self.arrived_load.entries > 0
     }
 
     #[inline]
     fn is_enough(&self) -> bool {
-        self.arrived.len() >= self.wake_at.entries || self.arrived_bytes >= self.wake_at.bytes
+        self.arrived_load.entries >= self.wake_at.entries
+            || self.arrived_load.bytes >= self.wake_at.bytes
     }
 }

@@ -50,12 +50,13 @@ impl<T: 'static, E: Entry> Sink<T, E> {
                 error.with_context("element", (written + 1).to_string())
             };
             while !arrivals.is_empty() {
+                self.shared.let_driver_run().await;
                 let before = arrivals.len();
                 let admitted = self.shared.try_admit_all(&mut arrivals);
                 written += (before - arrivals.len()) as u64;
                 admitted.map_err(|error| at(written, error))?;
                 if let Some(first) = arrivals.pop_front() {
-                    let admitted = self.shared.admit(Some(first), None).await;
+                    let admitted = self.shared.admit(first, None).await;
                     admitted.map_err(|error| at(written, error))?;
                     written += 1;
                 }

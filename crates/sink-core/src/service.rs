@@ -124,6 +124,7 @@ where
     const KIND: &'static str = D::KIND;
     const LIMITS: Limits = D::LIMITS;
     const DEFAULTS: Limits = D::DEFAULTS;
+    const HAS_LANES: bool = D::HAS_LANES;
 
     fn build_request(&self, batch: &Batch<'_, D::Entry>) -> D::Request {
         self.destination.build_request(batch)

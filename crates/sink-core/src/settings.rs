@@ -62,7 +62,8 @@ pub struct Settings {
     /// Requests in flight, at most. Default: 50. More help only where the latency is high.
     pub max_in_flight_requests: Option<usize>,
     /// Entries in the sink, at most, in flight included; `write` waits beyond that.
-    /// Default: 10,000.
+    /// Default: 10,000 beside what may be in flight, which is `max_batch_size` ×
+    /// `max_in_flight_requests` (Kinesis: 35,000). Flink's 10,000 do not count what is in flight.
     pub max_buffered_requests: Option<usize>,
     /// Bytes in the sink, at most, in flight included; `write` waits beyond that.
     /// Default: 64 MiB, or one request where that is more.
@@ -115,12 +116,17 @@ impl Settings {
         let max_record_size_in_bytes = self
             .max_record_size_in_bytes
             .unwrap_or_else(|| defaults.max_record_size_in_bytes.min(max_batch_size_in_bytes));
+        let max_batch_size = self.max_batch_size.unwrap_or(defaults.max_batch_size);
+        let max_in_flight_requests = self.max_in_flight_requests.unwrap_or(50);
         let config = EngineConfig {
-            max_batch_size: self.max_batch_size.unwrap_or(defaults.max_batch_size),
+            max_batch_size,
             max_batch_size_in_bytes,
             max_record_size_in_bytes,
-            max_in_flight_requests: self.max_in_flight_requests.unwrap_or(50),
-            max_buffered_requests: self.max_buffered_requests.unwrap_or(10_000),
+            max_in_flight_requests,
+            // With less, the buffer and not the destination would bound the rate.
+            max_buffered_requests: self.max_buffered_requests.unwrap_or_else(|| {
+                max_batch_size.saturating_mul(max_in_flight_requests).saturating_add(10_000)
+            }),
             max_buffered_bytes: self
                 .max_buffered_bytes
                 .unwrap_or_else(|| (64 << 20).max(max_batch_size_in_bytes)),
@@ -277,7 +283,7 @@ mod tests {
         assert_eq!(config.max_batch_size_in_bytes, 5 << 20);
         assert_eq!(config.max_record_size_in_bytes, 1 << 20);
         assert_eq!(config.max_in_flight_requests, 50);
-        assert_eq!(config.max_buffered_requests, 10_000);
+        assert_eq!(config.max_buffered_requests, 10_000 + 500 * 50);
         assert_eq!(config.max_buffered_bytes, 64 << 20);
         assert_eq!(config.max_time_in_buffer, Duration::from_secs(5));
         assert_eq!(config.request_timeout, Duration::from_secs(60));

@@ -6,13 +6,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
     builder::SinkBuilder,
-    convert::{ConvertError, ElementConverter},
+    convert::ElementConverter,
     destination::{Destination, Entry},
     driver::Command,
     engine::{Counters, Stats},
     entrance::Pieces,
     error::{Error, ErrorKind},
-    inbox::{Arrival, Closing, Inbox, Refused},
+    inbox::{Arrival, Closing, Inbox, Refused, Written},
     receipt::Receipt,
     snapshot::{Snapshot, SnapshotMode},
 };
@@ -121,10 +121,13 @@ impl<T: 'static, E: Entry> Sink<T, E> {
     /// Waits for room only. A future that is dropped before it is ready has not admitted its
     /// element; the element is dropped with it. To keep it, use [`try_write`](Self::try_write).
     pub async fn write(&self, element: T) -> Result<(), Error> {
-        let mut arrival = Some(self.convert(element)?);
-        match self.shared.try_admit(&mut arrival)? {
-            Some(_) => Ok(()),
-            None => self.shared.admit(arrival, None).await.map(drop),
+        match self.pieces.write(element, self.max_record_size_in_bytes, &self.shared) {
+            Written::Admitted => Ok(()),
+            Written::Refused(error) => Err(error),
+            Written::MustWait(arrival) => {
+                self.shared.let_driver_run().await;
+                self.shared.admit(arrival, None).await.map(drop)
+            }
         }
     }
 
@@ -143,13 +146,10 @@ impl<T: 'static, E: Entry> Sink<T, E> {
     ///
     /// As [`write`](Self::write).
     pub async fn write_tracked(&self, element: T) -> Result<Receipt, Error> {
-        let mut arrival = Some(self.convert(element)?);
-        let (sender, settled) = oneshot::channel();
-        let mut receipt = Some(sender);
-        let sequence = match self.shared.try_admit_tracked(&mut arrival, &mut receipt)? {
-            Some(sequence) => sequence,
-            None => self.shared.admit(arrival, receipt).await?,
-        };
+        self.shared.let_driver_run().await;
+        let arrival = self.convert(element)?;
+        let (receipt, settled) = oneshot::channel();
+        let sequence = self.shared.admit(arrival, Some(receipt)).await?;
         Ok(Receipt::new(sequence, settled, Arc::clone(&self.shared)))
     }
 
@@ -177,11 +177,7 @@ impl<T: 'static, E: Entry> Sink<T, E> {
 
     #[inline]
     pub(crate) fn convert(&self, element: T) -> Result<Arrival<E>, Error> {
-        let arrival = self.pieces.arrival(element).map_err(not_converted)?;
-        if arrival.size > self.max_record_size_in_bytes {
-            return Err(too_large(arrival.size, self.max_record_size_in_bytes));
-        }
-        Ok(arrival)
+        self.pieces.arrival(element, self.max_record_size_in_bytes)
     }
 
     /// Sends everything admitted before the call without waiting for requests to fill, and waits
@@ -360,15 +356,4 @@ impl<T: 'static, E: Entry> fmt::Debug for Sink<T, E> {
             .field("stats", &self.stats())
             .finish_non_exhaustive()
     }
-}
-
-#[cold]
-fn not_converted(error: ConvertError) -> Error {
-    Error::new(ErrorKind::Convert, "write", error.to_string()).with_source(error)
-}
-
-#[cold]
-fn too_large(size: usize, most: usize) -> Error {
-    let message = format!("the entry has {size} bytes; max_record_size_in_bytes is {most}");
-    Error::new(ErrorKind::TooLarge, "write", message)
 }

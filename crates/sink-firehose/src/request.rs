@@ -47,6 +47,7 @@ impl Destination for FirehoseDestination {
     type Error = SdkError<PutRecordBatchError>;
 
     const KIND: &'static str = "firehose";
+    const HAS_LANES: bool = false;
 
     /// "Each PutRecordBatch request supports up to 500 records. Each record in the request can be
     /// as large as 1,000 KB (before base64 encoding), up to a limit of 4 MB for the entire request"

@@ -26,7 +26,8 @@ pub(crate) struct SettingsArgs {
     #[arg(long, value_name = "N")]
     max_in_flight_requests: Option<usize>,
 
-    /// Records held, in flight included, at most; reading waits beyond that [default: 10000].
+    /// Records held, in flight included, at most; reading waits beyond that [default: 10000 and
+    /// what may be in flight].
     #[arg(long, value_name = "N")]
     max_buffered_requests: Option<usize>,
 

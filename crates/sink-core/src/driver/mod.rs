@@ -24,7 +24,7 @@ use self::warnings::Warnings;
 use crate::{
     dead_letter::DeadLetterHandler,
     destination::{Destination, Lane, Queued},
-    engine::{Engine, RequestId},
+    engine::{Chunk, Engine, RequestId},
     error::{Error, ErrorKind, panic_message},
     inbox::{Closing, Inbox, Receipts},
     outcome::Outcome,
@@ -67,7 +67,9 @@ pub struct Driver<D: Destination> {
     /// The task of each request in flight, by its slot.
     tasks: Vec<Option<(RequestId, AbortHandle)>>,
     /// Picked up and not pushed yet: a field, so that not even a panic loses them.
-    arrivals: VecDeque<Queued<D::Entry>>,
+    arrivals: VecDeque<Chunk<D::Entry>>,
+    /// Those of them that are pushed one by one, before what else is in `arrivals`.
+    one_by_one: VecDeque<Queued<D::Entry>>,
     /// Picked up with them; empty between steps.
     new_receipts: Receipts,
     /// Who wants to know when an entry is settled, by its sequence.
@@ -78,6 +80,8 @@ pub struct Driver<D: Destination> {
     settled_lanes: Vec<(Lane, usize)>,
     /// Who waits until which sequence is settled.
     flushes: Vec<(u64, oneshot::Sender<Result<(), Error>>)>,
+    /// When there will be a look at what has arrived, even if nobody wakes the driver before.
+    looks_again_at: Option<Instant>,
     started_at: Instant,
     /// Set when `run` comes to its end. Unset when it is dropped: something cut it short.
     has_ended: bool,
@@ -103,11 +107,13 @@ impl<D: Destination> Driver<D> {
             dead_letters: JoinSet::new(),
             tasks: Vec::new(),
             arrivals: VecDeque::new(),
+            one_by_one: VecDeque::new(),
             new_receipts: Receipts::new(),
             receipts: BTreeMap::new(),
             settling: Vec::new(),
             settled_lanes: Vec::new(),
             flushes: Vec::new(),
+            looks_again_at: None,
             started_at: Instant::now(),
             has_ended: false,
             warnings: Warnings::default(),
@@ -128,7 +134,8 @@ impl<D: Destination> Driver<D> {
                 self.has_ended = true;
                 break;
             }
-            let wake_at = self.engine.poll_timeout().map(Instant::from_std);
+            let of_engine = self.engine.poll_timeout().map(Instant::from_std);
+            let wake_at = of_engine.into_iter().chain(self.looks_again_at).min();
             if let Some(at) = wake_at
                 && at != timer.deadline()
             {
@@ -163,7 +170,7 @@ impl<D: Destination> Driver<D> {
         // taken afterwards are the last. The other way round, an entry admitted in between would
         // be overlooked.
         let closing = self.inbox.closing();
-        self.take_arrivals();
+        let is_busy = self.take_arrivals();
         if closing == Closing::WhenSettled {
             self.engine.start_flush();
         }
@@ -192,7 +199,15 @@ impl<D: Destination> Driver<D> {
         self.tell_settled();
         self.answer_flushes();
         let stats = self.engine.stats(now.into_std());
-        self.inbox.rest(self.engine.appetite(), self.engine.may_merge(), stats, now);
+        // Where entries keep coming, a look when the first of them could be due costs less than
+        // being woken by each that finds the buffer empty.
+        if is_busy {
+            self.looks_again_at = now.checked_add(self.engine.config().max_time_in_buffer);
+        } else if self.looks_again_at.is_some_and(|at| at <= now) {
+            self.looks_again_at = None;
+        }
+        let appetite = self.engine.appetite(self.looks_again_at.is_some());
+        self.inbox.rest(appetite, self.engine.may_merge(), stats, now);
         closing
     }
 
@@ -346,7 +361,8 @@ impl<D: Destination> Drop for Driver<D> {
         };
         let nothing = Engine::new(config.clone(), Box::new(Unlimited), 0);
         let mut unsent = std::mem::replace(&mut self.engine, nothing).into_unsent();
-        unsent.extend(self.arrivals.drain(..).map(|queued| queued.entry));
+        let arrivals = self.arrivals.drain(..).flat_map(|chunk| chunk.entries);
+        unsent.extend(self.one_by_one.drain(..).chain(arrivals).map(|queued| queued.entry));
         let unsent = self.inbox.deposit(unsent, summary);
         // Whoever said "now" asked for what is left, and gets it.
         if unsent > 0 && closing != Closing::Now {

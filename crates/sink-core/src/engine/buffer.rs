@@ -5,7 +5,14 @@ use std::{
     time::Instant,
 };
 
-use super::{lanes::Lanes, load::Load, merging::Hosts};
+#[cfg(feature = "tokio")]
+use super::fresh::Chunk;
+use super::{
+    fresh::{Fresh, Piece, Spare},
+    lanes::Lanes,
+    load::Load,
+    merging::Hosts,
+};
 use crate::{
     destination::{Lane, Queued},
     rate_limit::pace::{Lesson, Pace},
@@ -30,7 +37,7 @@ use crate::{
 pub(super) struct Buffer<E> {
     pub(super) ordering: Ordering,
     /// In admission order.
-    pub(super) fresh: VecDeque<Queued<E>>,
+    pub(super) fresh: Fresh<E>,
     /// What was held back and may be sent now.
     pub(super) ready: BTreeMap<u64, Queued<E>>,
     /// Halves of a request that was refused as a whole, by their first sequence.
@@ -57,8 +64,9 @@ pub(super) struct Group<E> {
 }
 
 /// What [`Buffer::cut`] made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Cut {
+#[derive(Debug)]
+pub(super) struct Cut<E> {
+    pub(super) batch: Vec<Queued<E>>,
     pub(super) bytes: usize,
     /// Whether it is a half of a request that was refused as a whole.
     pub(super) alone: bool,
@@ -77,7 +85,7 @@ impl<E> Buffer<E> {
     pub(super) fn new(ordering: Ordering) -> Self {
         Self {
             ordering,
-            fresh: VecDeque::new(),
+            fresh: Fresh::default(),
             ready: BTreeMap::new(),
             halves: BTreeMap::new(),
             waiting: BTreeMap::new(),
@@ -115,14 +123,15 @@ impl<E> Buffer<E> {
 
     /// Takes in new entries of this load, if nothing is held back in any lane.
     #[cfg(feature = "tokio")]
-    pub(super) fn push_all(&mut self, entries: &mut VecDeque<Queued<E>>, load: Load) -> bool {
+    pub(super) fn push_all(
+        &mut self,
+        chunks: &mut VecDeque<Chunk<E>>,
+        load: Load,
+        spare: &mut Spare<E>,
+    ) -> bool {
         let is_open = self.lanes.is_empty() && self.ordering == Ordering::None;
         if is_open {
-            if self.fresh.is_empty() {
-                std::mem::swap(&mut self.fresh, entries);
-            } else {
-                self.fresh.append(entries);
-            }
+            self.fresh.append(chunks, spare);
             self.sendable += load;
         }
         is_open
@@ -231,7 +240,7 @@ impl<E> Buffer<E> {
     pub(super) fn sweep(&mut self, now: Instant) {
         if std::mem::take(&mut self.is_fresh_mixed) {
             self.hosts.forget();
-            for queued in std::mem::take(&mut self.fresh) {
+            for queued in std::mem::take(&mut self.fresh).into_iter() {
                 if self.lanes.contains(queued.lane) {
                     self.hold_back(queued, now);
                 } else {
@@ -364,26 +373,59 @@ impl<E> Buffer<E> {
         matches!(self.next(), Some((_, Source::Half)))
     }
 
-    /// Cuts up to so many entries and bytes into `batch`, lowest sequences first. The first entry
-    /// is taken whatever its size: the settings let no record be larger than a request.
+    /// Cuts a batch of up to so many entries and bytes, lowest sequences first; it is empty where
+    /// nothing may be sent. The first entry is taken whatever its size: the settings let no record
+    /// be larger than a request.
     pub(super) fn cut(
         &mut self,
         max_entries: usize,
         max_bytes: usize,
-        batch: &mut Vec<Queued<E>>,
-    ) -> Cut {
-        if self.is_half_next()
-            && let Some((_, mut half)) = self.halves.pop_first()
+        spare: &mut Spare<E>,
+    ) -> Cut<E> {
+        let cut = if self.is_half_next()
+            && let Some((_, half)) = self.halves.pop_first()
         {
-            let bytes = self.cut_from(&mut half, max_entries, batch);
-            if let Some(first) = half.front() {
-                self.halves.insert(first.sequence, half);
-            }
-            return Cut { bytes, alone: true, plain: None };
+            self.cut_half(half, max_entries, spare)
+        } else if self.ready.is_empty() {
+            self.cut_fresh(max_entries, max_bytes, spare)
+        } else {
+            self.cut_mixed(max_entries, max_bytes, spare)
+        };
+        self.sendable -= Load { entries: cut.batch.len(), bytes: cut.bytes };
+        cut
+    }
+
+    /// The bytes fit: they did in the request that was halved.
+    fn cut_half(
+        &mut self,
+        mut half: VecDeque<Queued<E>>,
+        max_entries: usize,
+        spare: &mut Spare<E>,
+    ) -> Cut<E> {
+        let mut batch = spare.take();
+        batch.extend(half.drain(..max_entries.min(half.len())));
+        if let Some(first) = half.front() {
+            self.halves.insert(first.sequence, half);
         }
-        if self.ready.is_empty() {
-            return self.cut_fresh(max_entries, max_bytes, batch);
-        }
+        let bytes = batch.iter().map(|queued| queued.size).sum();
+        Cut { batch, bytes, alone: true, plain: None }
+    }
+
+    /// While nothing but fresh entries may be sent: nearly always.
+    fn cut_fresh(&mut self, max_entries: usize, max_bytes: usize, spare: &mut Spare<E>) -> Cut<E> {
+        let Some(piece) = self.fresh.cut(max_entries, max_bytes, spare) else {
+            return Cut { batch: spare.take(), bytes: 0, alone: false, plain: None };
+        };
+        let Piece { batch, bytes, is_plain } = piece;
+        self.hosts.leave(batch.len());
+        let is_plain = is_plain && self.ordering == Ordering::None;
+        let ends = batch.first().zip(batch.last()).map(|(a, b)| (a.sequence, b.sequence));
+        let plain = ends.filter(|(first, last)| is_plain && last - first + 1 == batch.len() as u64);
+        Cut { batch, bytes, alone: false, plain }
+    }
+
+    fn cut_mixed(&mut self, max_entries: usize, max_bytes: usize, spare: &mut Spare<E>) -> Cut<E> {
+        let mut batch = spare.take();
         let mut bytes = 0;
         let fresh = self.fresh.len();
         while batch.len() < max_entries {
@@ -402,55 +444,10 @@ impl<E> Buffer<E> {
                 Source::Ready => batch.extend(self.ready.pop_first().map(|(_, queued)| queued)),
                 _ => batch.extend(self.fresh.pop_front()),
             }
-            self.sendable.remove(size);
             bytes += size;
         }
         self.hosts.leave(fresh - self.fresh.len());
-        Cut { bytes, alone: false, plain: None }
-    }
-
-    /// [`cut`](Self::cut) while nothing but fresh entries may be sent: nearly always.
-    fn cut_fresh(
-        &mut self,
-        max_entries: usize,
-        max_bytes: usize,
-        batch: &mut Vec<Queued<E>>,
-    ) -> Cut {
-        let (mut count, mut bytes) = (0, 0);
-        let mut is_plain = self.ordering == Ordering::None;
-        for queued in self.fresh.iter().take(max_entries) {
-            if bytes + queued.size > max_bytes && count > 0 {
-                break;
-            }
-            count += 1;
-            bytes += queued.size;
-            is_plain &= queued.lane == Lane::SHARED && !queued.tracked;
-        }
-        batch.extend(self.fresh.drain(..count));
-        self.sendable -= Load { entries: count, bytes };
-        self.hosts.leave(count);
-        let ends = batch.first().zip(batch.last()).map(|(a, b)| (a.sequence, b.sequence));
-        let plain = ends.filter(|(first, last)| is_plain && last - first + 1 == count as u64);
-        Cut { bytes, alone: false, plain }
-    }
-
-    /// The bytes fit: they did in the request that was halved.
-    fn cut_from(
-        &mut self,
-        entries: &mut VecDeque<Queued<E>>,
-        max_entries: usize,
-        batch: &mut Vec<Queued<E>>,
-    ) -> usize {
-        let mut bytes = 0;
-        while let Some(size) = entries.front().map(|queued| queued.size)
-            && batch.len() < max_entries
-            && let Some(queued) = entries.pop_front()
-        {
-            self.sendable.remove(size);
-            bytes += size;
-            batch.push(queued);
-        }
-        bytes
+        Cut { batch, bytes, alone: false, plain: None }
     }
 
     // ---------------------------------------------------------------------------- all

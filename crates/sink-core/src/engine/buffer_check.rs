@@ -19,7 +19,12 @@ impl<E> Buffer<E> {
         };
         self.lanes.check();
         self.check_hosts();
-        assert!(rising(&self.fresh), "fresh entries are in admission order");
+        let fresh: Vec<_> = self.fresh.iter().collect();
+        assert_eq!(self.fresh.len(), fresh.len(), "their number is known");
+        assert!(
+            fresh.is_sorted_by(|a, b| a.sequence < b.sequence),
+            "fresh entries are in admission order"
+        );
         assert!(self.ready.iter().all(|(sequence, queued)| *sequence == queued.sequence));
         for (first, half) in &self.halves {
             assert_eq!(half.front().map(|queued| queued.sequence), Some(*first));
@@ -32,7 +37,7 @@ impl<E> Buffer<E> {
         let halves = self.halves.values().flatten();
         assert_eq!(
             self.sendable,
-            load(&self.fresh) + load(self.ready.values()) + load(halves),
+            load(fresh) + load(self.ready.values()) + load(halves),
             "the sendable load is what is sendable"
         );
         let waiting = self.waiting.values().flat_map(|group| &group.entries);
@@ -63,7 +68,7 @@ impl<E> Buffer<E> {
         assert!(places.iter().zip(places.iter().skip(1)).all(|(a, b)| a.0 < b.0), "rising");
         for (place, key) in places {
             let position = usize::try_from(place - left).unwrap_or(usize::MAX);
-            let host = self.fresh.get(position);
+            let host = self.fresh.iter().nth(position);
             assert!(
                 host.is_some_and(|host| host.lane == key.0 && host.attempts == 0),
                 "a host is a fresh entry of its lane, and was never sent"

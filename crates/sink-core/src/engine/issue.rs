@@ -28,12 +28,9 @@ impl<E: Entry> Engine<E> {
         }
         let count = self.allowed(batch_size, now)?;
 
-        let mut batch = self.requests.spare_batch();
-        let Cut { bytes, alone, plain } =
-            self.buffer.cut(count, self.config.max_batch_size_in_bytes, &mut batch);
-        for queued in &mut batch {
-            queued.attempts = queued.attempts.saturating_add(1);
-        }
+        let max_bytes = self.config.max_batch_size_in_bytes;
+        let Cut { batch, bytes, alone, plain } =
+            self.buffer.cut(count, max_bytes, &mut self.requests.spare);
         self.counters.requests += 1;
         self.counters.sent += Load { entries: batch.len(), bytes };
         self.limiter.on_issue(batch.len(), bytes, now);

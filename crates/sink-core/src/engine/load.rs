@@ -23,6 +23,13 @@ impl Load {
         self.bytes += size;
     }
 
+    /// The smaller of each.
+    #[cfg(feature = "tokio")] // for the inbox
+    pub(crate) fn min(self, other: Self) -> Self {
+        Self { entries: self.entries.min(other.entries), bytes: self.bytes.min(other.bytes) }
+    }
+
+    #[inline]
     pub(crate) fn remove(&mut self, size: usize) {
         debug_assert!(self.entries > 0 && self.bytes >= size, "more taken off than was put on");
         self.entries -= 1;
@@ -116,6 +123,27 @@ impl Budget {
         if lane != Lane::SHARED {
             self.lanes.entry(lane).or_default().add(size);
         }
+    }
+
+    /// Counts so much in [`Lane::SHARED`], for which there was room.
+    #[cfg(feature = "tokio")] // for the inbox
+    pub(crate) fn take_shared(&mut self, load: Load) {
+        self.held += load;
+    }
+
+    /// What may still come in, in [`Lane::SHARED`].
+    #[cfg(feature = "tokio")] // for the inbox
+    pub(crate) fn free(&self) -> Load {
+        Load {
+            entries: self.max.entries.saturating_sub(self.held.entries),
+            bytes: self.max.bytes.saturating_sub(self.held.bytes),
+        }
+    }
+
+    /// How large a request may be.
+    #[cfg(feature = "tokio")] // for the inbox
+    pub(crate) fn request(&self) -> Load {
+        self.lane_min
     }
 
     /// Gives back what was settled, as [`Engine::take_settled`](super::Engine::take_settled) says

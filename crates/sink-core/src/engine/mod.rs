@@ -52,6 +52,7 @@ mod buffer;
 mod buffer_check;
 mod config;
 mod counters;
+mod fresh;
 mod issue;
 mod lanes;
 mod load;
@@ -66,6 +67,8 @@ mod tests;
 
 use std::{collections::VecDeque, sync::Arc, time::Instant};
 
+#[cfg(feature = "tokio")]
+pub(crate) use self::fresh::{Chunk, Spare};
 use self::{
     buffer::Buffer,
     progress::{Progress, Run},
@@ -200,14 +203,20 @@ impl<E: Entry> Engine<E> {
     /// Admits entries whose sequences follow the last one, of this load in all: moves them at once.
     /// Gives false, and leaves them, where lanes or their order ask for each to be looked at.
     #[cfg(feature = "tokio")] // for the driver
-    pub(crate) fn push_all(&mut self, entries: &mut VecDeque<Queued<E>>, load: Load) -> bool {
-        if !self.buffer.push_all(entries, load) {
+    pub(crate) fn push_all(&mut self, chunks: &mut VecDeque<Chunk<E>>, load: Load) -> bool {
+        if !self.buffer.push_all(chunks, load, &mut self.requests.spare) {
             return false;
         }
         self.last_sequence += load.entries as u64;
         self.counters.admitted += load;
         self.check();
         true
+    }
+
+    /// Memory for the next chunks.
+    #[cfg(feature = "tokio")] // for the driver
+    pub(crate) fn spare(&mut self) -> &mut Spare<E> {
+        &mut self.requests.spare
     }
 
     /// Admits an entry whose sequence follows the last one; with a key, as
@@ -292,13 +301,16 @@ impl<E: Entry> Engine<E> {
 
     /// How much more must be pushed before it is worth polling for a request, either in entries
     /// or in bytes: so that whoever feeds the engine need not wake it for each entry.
-    pub fn appetite(&self) -> Load {
+    ///
+    /// An entry that comes into an empty buffer has a time by which it must be sent. It is counted
+    /// as enough, unless `is_watched`: somebody will poll within `max_time_in_buffer` anyway.
+    pub fn appetite(&self, is_watched: bool) -> Load {
         if self.fatal.is_some() || self.blocked {
             return Load { entries: usize::MAX, bytes: usize::MAX };
         }
         let sendable = self.buffer.sendable();
-        if sendable.entries == 0 {
-            return Load { entries: 1, bytes: usize::MAX }; // its time in the buffer must be watched
+        if sendable.entries == 0 && !is_watched {
+            return Load { entries: 1, bytes: usize::MAX };
         }
         let batch_size = self.config.max_batch_size.min(self.limiter.max_batch_size());
         Load {

@@ -117,10 +117,7 @@ impl<E: Entry> Engine<E> {
         let entries = batch.len();
         self.counters.failed_requests += 1;
         self.counters.retried_bisected += entries as u64;
-        for queued in &mut batch {
-            // Refused for another's sake: that is no attempt of its own.
-            queued.attempts -= 1;
-        }
+        // Refused for another's sake: that is no attempt of its own, and is not counted.
         let second = batch.split_off(entries / 2).into();
         self.buffer.put_half(batch.drain(..).collect());
         self.buffer.put_half(second);
@@ -158,7 +155,7 @@ impl<E: Entry> Engine<E> {
         let watches_lanes = self.config.ordering == Ordering::None
             && (self.buffer.held_lanes() > 0 || !failures.is_empty());
         let mut failures = failures.into_iter().peekable();
-        for (position, queued) in batch.drain(..).enumerate() {
+        for (position, mut queued) in batch.drain(..).enumerate() {
             let Some((_, verdict)) = failures.next_if(|(failed, _)| *failed == position) else {
                 if watches_lanes && queued.lane != Lane::SHARED {
                     back.lanes.entry(queued.lane).or_default().delivered += 1;
@@ -167,6 +164,7 @@ impl<E: Entry> Engine<E> {
                 self.settle(&queued, || Settled::Delivered);
                 continue;
             };
+            queued.attempts = queued.attempts.saturating_add(1);
             match verdict {
                 Verdict::Delivered => {
                     debug_assert!(false, "a failure is no delivery");

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, time::Instant};
 
-use super::load::Load;
+use super::{fresh::Spare, load::Load};
 use crate::destination::Queued;
 
 /// Names one request. Carries a generation: the id of a request that timed out never names the
@@ -46,7 +46,7 @@ pub(super) struct Requests<E> {
     free: Vec<usize>,
     /// Oldest first: the timeout is the same for all. May name requests that were answered.
     deadlines: VecDeque<(Instant, RequestId)>,
-    spare: Vec<Vec<Queued<E>>>,
+    pub(super) spare: Spare<E>,
     load: Load,
 }
 
@@ -56,7 +56,7 @@ impl<E> Requests<E> {
             slots: Vec::new(),
             free: Vec::new(),
             deadlines: VecDeque::new(),
-            spare: Vec::new(),
+            spare: Spare::new(),
             load: Load::default(),
         }
     }
@@ -69,11 +69,6 @@ impl<E> Requests<E> {
     /// The entries in flight.
     pub(super) fn load(&self) -> Load {
         self.load
-    }
-
-    /// An empty vector for the next batch.
-    pub(super) fn spare_batch(&mut self) -> Vec<Queued<E>> {
-        self.spare.pop().unwrap_or_default()
     }
 
     /// Puts a request in flight.
@@ -113,8 +108,7 @@ impl<E> Requests<E> {
 
     /// Keeps an emptied batch for the next request.
     pub(super) fn recycle(&mut self, batch: Vec<Queued<E>>) {
-        debug_assert!(batch.is_empty(), "a recycled batch must not hide entries");
-        self.spare.push(batch);
+        self.spare.put(batch);
     }
 
     /// When the oldest request in flight is to be given up.

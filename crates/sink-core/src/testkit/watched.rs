@@ -119,6 +119,7 @@ impl<D: Destination> Destination for Watched<D> {
     const KIND: &'static str = D::KIND;
     const LIMITS: Limits = D::LIMITS;
     const DEFAULTS: Limits = D::DEFAULTS;
+    const HAS_LANES: bool = D::HAS_LANES;
 
     fn build_request(&self, batch: &Batch<'_, D::Entry>) -> Self::Request {
         (batch.len(), self.destination.build_request(batch))
