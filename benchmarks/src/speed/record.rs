@@ -1,8 +1,6 @@
 //! What is written: numbered records of a size.
 
-use std::borrow::Cow;
-
-use sink_core::{ConvertError, Entry, SnapshotEntry};
+use sink_core::{Appender, Bytes, ConvertError, Entry, SnapshotEntry};
 
 /// Of so many records, one is looked at closely: its payload byte by byte, and its times. Looking
 /// at all would cost more than the sink does.
@@ -17,7 +15,7 @@ pub struct Record {
     /// Its number, from 0; each is written once.
     pub number: u64,
     /// A copy of the template that begins with the number, little endian; or the template itself.
-    pub payload: Cow<'static, [u8]>,
+    pub payload: Bytes,
 }
 
 impl Entry for Record {
@@ -27,15 +25,15 @@ impl Entry for Record {
 }
 
 impl SnapshotEntry for Record {
-    fn encode(&self, bytes: &mut Vec<u8>) {
+    fn encode(&self, bytes: &mut Appender<'_>) {
         bytes.extend_from_slice(&self.payload);
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, String> {
-        let number = number_of(bytes).ok_or_else(|| {
+    fn decode(bytes: Bytes) -> Result<Self, String> {
+        let number = number_of(&bytes).ok_or_else(|| {
             format!("a record has {NUMBER_LEN} bytes at least, this one has {}", bytes.len())
         })?;
-        Ok(Self { number, payload: Cow::Owned(bytes.to_vec()) })
+        Ok(Self { number, payload: bytes })
     }
 }
 
@@ -70,9 +68,9 @@ impl Template {
             if let Some(head) = payload.first_chunk_mut() {
                 *head = number.to_le_bytes();
             }
-            Cow::Owned(payload)
+            Bytes::from(payload)
         } else {
-            Cow::Borrowed(self.bytes)
+            Bytes::from_static(self.bytes)
         };
         Ok(Record { number, payload })
     }
@@ -101,10 +99,12 @@ mod tests {
             assert_eq!(record.size_bytes(), 100);
             for altered in [99, 8].into_iter().chain(fresh.then_some(0)) {
                 let mut record = record.clone();
-                record.payload.to_mut()[altered] ^= 1;
+                let mut payload = record.payload.to_vec();
+                payload[altered] ^= 1;
+                record.payload = payload.into();
                 assert!(!template.is_intact(&record), "byte {altered}");
             }
-            let shorter = Record { payload: Cow::Owned(vec![0; 99]), ..record };
+            let shorter = Record { payload: vec![0; 99].into(), ..record };
             assert!(!template.is_intact(&shorter));
         }
     }
@@ -112,9 +112,8 @@ mod tests {
     #[test]
     fn a_record_survives_a_snapshot() {
         let record = Template::new(100, true).record(7).unwrap();
-        let mut bytes = Vec::new();
-        record.encode(&mut bytes);
-        assert_eq!(Record::decode(&bytes), Ok(record));
-        assert!(Record::decode(&bytes[..7]).is_err());
+        let bytes = Bytes::from(record.to_bytes());
+        assert_eq!(Record::decode(bytes.clone()), Ok(record));
+        assert!(Record::decode(bytes.slice(..7)).is_err());
     }
 }

@@ -40,18 +40,19 @@ async fn once(plan: &Plan) -> Result<Report> {
         (sink.snapshot().await, start.elapsed())
     };
     let (bytes, encoding) = timed(|| snapshot.to_bytes());
-    let (decoded, decoding) = timed(|| Snapshot::<Record>::from_bytes(&bytes));
+    let length = bytes.len();
+    let (decoded, decoding) = timed(|| Snapshot::<Record>::from_bytes(bytes));
     let decoded = decoded?;
     let (restored, restoring) = timed(|| build(plan, template, Some(&decoded)));
     let again = restored?.into_unsent().await;
 
     let mut report = Report::default();
-    let of_bytes = |time: Duration| bytes.len() as f64 / 1e9 / time.as_secs_f64();
+    let of_bytes = |time: Duration| length as f64 / 1e9 / time.as_secs_f64();
     let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
     report.put("workload", plan.workload);
     report.put("size", plan.size);
     report.put("records", entries);
-    report.put("bytes", bytes.len());
+    report.put("bytes", length);
     report.put("machine", usage::machine());
     report.put_float("take_ms", milliseconds(taking));
     report.put_float("encode_ms", milliseconds(encoding));
