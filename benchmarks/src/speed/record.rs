@@ -1,6 +1,8 @@
 //! What is written: numbered records of a size.
 
-use sink_core::{Appender, Bytes, ConvertError, Entry, SnapshotEntry};
+use std::borrow::Cow;
+
+use sink_core::{ConvertError, Entry};
 
 /// Of so many records, one is looked at closely: its payload byte by byte, and its times. Looking
 /// at all would cost more than the sink does.
@@ -15,25 +17,12 @@ pub struct Record {
     /// Its number, from 0; each is written once.
     pub number: u64,
     /// A copy of the template that begins with the number, little endian; or the template itself.
-    pub payload: Bytes,
+    pub payload: Cow<'static, [u8]>,
 }
 
 impl Entry for Record {
     fn size_bytes(&self) -> usize {
         self.payload.len()
-    }
-}
-
-impl SnapshotEntry for Record {
-    fn encode(&self, bytes: &mut Appender<'_>) {
-        bytes.extend_from_slice(&self.payload);
-    }
-
-    fn decode(bytes: Bytes) -> Result<Self, String> {
-        let number = number_of(&bytes).ok_or_else(|| {
-            format!("a record has {NUMBER_LEN} bytes at least, this one has {}", bytes.len())
-        })?;
-        Ok(Self { number, payload: bytes })
     }
 }
 
@@ -68,9 +57,9 @@ impl Template {
             if let Some(head) = payload.first_chunk_mut() {
                 *head = number.to_le_bytes();
             }
-            Bytes::from(payload)
+            Cow::Owned(payload)
         } else {
-            Bytes::from_static(self.bytes)
+            Cow::Borrowed(self.bytes)
         };
         Ok(Record { number, payload })
     }
@@ -99,21 +88,11 @@ mod tests {
             assert_eq!(record.size_bytes(), 100);
             for altered in [99, 8].into_iter().chain(fresh.then_some(0)) {
                 let mut record = record.clone();
-                let mut payload = record.payload.to_vec();
-                payload[altered] ^= 1;
-                record.payload = payload.into();
+                record.payload.to_mut()[altered] ^= 1;
                 assert!(!template.is_intact(&record), "byte {altered}");
             }
-            let shorter = Record { payload: vec![0; 99].into(), ..record };
+            let shorter = Record { payload: Cow::Owned(vec![0; 99]), ..record };
             assert!(!template.is_intact(&shorter));
         }
-    }
-
-    #[test]
-    fn a_record_survives_a_snapshot() {
-        let record = Template::new(100, true).record(7).unwrap();
-        let bytes = Bytes::from(record.to_bytes());
-        assert_eq!(Record::decode(bytes.clone()), Ok(record));
-        assert!(Record::decode(bytes.slice(..7)).is_err());
     }
 }

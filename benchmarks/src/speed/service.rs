@@ -98,11 +98,9 @@ impl Service {
             Sabotage::Repeat => request.numbers.push(SPOILED),
             Sabotage::Alter => {
                 let mut record = record.clone();
-                let mut payload = record.payload.to_vec();
-                if let Some(last) = payload.last_mut() {
+                if let Some(last) = record.payload.to_mut().last_mut() {
                     *last ^= 1;
                 }
-                record.payload = payload.into();
                 request.altered += u64::from(!self.template.is_intact(&record));
             }
         }

@@ -242,7 +242,7 @@ fn what_an_entry_appends_is_what_stands_in_the_snapshot() {
 /// The same whichever of the processor's instructions there are, for all lengths and alignments.
 #[test]
 fn the_checksum_is_crc32c() {
-    let bytes: Vec<u8> = (0..20_000_u32).map(|number| (number * number >> 3) as u8).collect();
+    let bytes: Vec<u8> = (0..20_000_u32).map(|number| ((number * number) >> 3) as u8).collect();
     assert_eq!(::crc32c::crc32c(b"123456789"), 0xe306_9283, "the catalogue's check value");
     for start in 0..9 {
         for length in (0..600).chain([1023, 1024, 4096, 10_000, 19_990]) {
