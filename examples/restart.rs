@@ -15,8 +15,9 @@ use std::{
 };
 
 use sink_core::{
-    Batch, Cause, ConvertError, Destination, Entry, FileDeadLetters, FileSnapshotStore, Limits,
-    Outcome, Reason, Sink, Snapshot, SnapshotEntry, SnapshotStore as _, Verdict,
+    Appender, Batch, Bytes, Cause, ConvertError, Destination, Entry, FileDeadLetters,
+    FileSnapshotStore, Limits, Outcome, Reason, Sink, Snapshot, SnapshotEntry, SnapshotStore as _,
+    Verdict,
 };
 
 const EVENTS: u64 = 20_000;
@@ -32,12 +33,12 @@ impl Entry for Event {
 
 /// What a snapshot, and a line of the dead letters, keeps of an event.
 impl SnapshotEntry for Event {
-    fn encode(&self, bytes: &mut Vec<u8>) {
-        bytes.extend(self.0.to_le_bytes());
+    fn encode(&self, bytes: &mut Appender<'_>) {
+        bytes.extend_from_slice(&self.0.to_le_bytes());
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, String> {
-        let bytes = bytes.try_into().map_err(|_| format!("{} bytes, not 8", bytes.len()))?;
+    fn decode(bytes: Bytes) -> Result<Self, String> {
+        let bytes = bytes[..].try_into().map_err(|_| format!("{} bytes, not 8", bytes.len()))?;
         Ok(Self(u64::from_le_bytes(bytes)))
     }
 }
@@ -102,7 +103,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     // First what the last run had not delivered, then what it had not written.
     if let Some(bytes) = store.load_latest().await? {
-        let snapshot = Snapshot::from_bytes(&bytes)?;
+        let snapshot = Snapshot::from_bytes(bytes)?;
         println!("{} restored", snapshot.len());
         builder = builder.restore(&snapshot);
     }

@@ -8,12 +8,13 @@
 //! - [`source`] writes [`record`]s, [`service`] takes them, as [`judge`] decides; [`far`] is the
 //!   destination that needs time to answer; [`ledger`] knows what arrived.
 //! - [`run`] does one run and makes the [`report`] of it, with [`usage`] and [`histogram`].
-//! - [`state`] measures snapshots; [`suite`] runs everything and writes the tables.
+//! - [`state`] measures snapshots of [`kept`] payloads; [`suite`] runs everything and writes the tables.
 
 pub mod args;
 pub mod far;
 pub mod histogram;
 pub mod judge;
+pub mod kept;
 pub mod ledger;
 pub mod plan;
 pub mod record;

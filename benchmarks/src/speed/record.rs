@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use sink_core::{ConvertError, Entry, SnapshotEntry};
+use sink_core::{ConvertError, Entry};
 
 /// Of so many records, one is looked at closely: its payload byte by byte, and its times. Looking
 /// at all would cost more than the sink does.
@@ -23,19 +23,6 @@ pub struct Record {
 impl Entry for Record {
     fn size_bytes(&self) -> usize {
         self.payload.len()
-    }
-}
-
-impl SnapshotEntry for Record {
-    fn encode(&self, bytes: &mut Vec<u8>) {
-        bytes.extend_from_slice(&self.payload);
-    }
-
-    fn decode(bytes: &[u8]) -> Result<Self, String> {
-        let number = number_of(bytes).ok_or_else(|| {
-            format!("a record has {NUMBER_LEN} bytes at least, this one has {}", bytes.len())
-        })?;
-        Ok(Self { number, payload: Cow::Owned(bytes.to_vec()) })
     }
 }
 
@@ -107,14 +94,5 @@ mod tests {
             let shorter = Record { payload: Cow::Owned(vec![0; 99]), ..record };
             assert!(!template.is_intact(&shorter));
         }
-    }
-
-    #[test]
-    fn a_record_survives_a_snapshot() {
-        let record = Template::new(100, true).record(7).unwrap();
-        let mut bytes = Vec::new();
-        record.encode(&mut bytes);
-        assert_eq!(Record::decode(&bytes), Ok(record));
-        assert!(Record::decode(&bytes[..7]).is_err());
     }
 }

@@ -5,17 +5,16 @@ use std::time::{Duration, Instant};
 use sink_core::{Sink, Snapshot};
 
 use super::{
-    ledger::Ledger,
-    plan::{Behaviour, Plan},
-    record::{Record, Template},
+    kept::{Kept, Silent},
+    plan::Plan,
+    record::Template,
     report::Report,
     run::{runtime, settings},
-    service::Service,
     usage,
 };
 use crate::Result;
 
-/// Fills a sink whose destination does not answer for an hour, and measures its snapshot. The
+/// Fills a sink whose destination never answers, and measures its snapshot. The
 /// first round does not count.
 ///
 /// # Errors
@@ -40,18 +39,19 @@ async fn once(plan: &Plan) -> Result<Report> {
         (sink.snapshot().await, start.elapsed())
     };
     let (bytes, encoding) = timed(|| snapshot.to_bytes());
-    let (decoded, decoding) = timed(|| Snapshot::<Record>::from_bytes(&bytes));
+    let length = bytes.len();
+    let (decoded, decoding) = timed(|| Snapshot::<Kept>::from_bytes(bytes));
     let decoded = decoded?;
     let (restored, restoring) = timed(|| build(plan, template, Some(&decoded)));
     let again = restored?.into_unsent().await;
 
     let mut report = Report::default();
-    let of_bytes = |time: Duration| bytes.len() as f64 / 1e9 / time.as_secs_f64();
+    let of_bytes = |time: Duration| length as f64 / 1e9 / time.as_secs_f64();
     let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
     report.put("workload", plan.workload);
     report.put("size", plan.size);
     report.put("records", entries);
-    report.put("bytes", bytes.len());
+    report.put("bytes", length);
     report.put("machine", usage::machine());
     report.put_float("take_ms", milliseconds(taking));
     report.put_float("encode_ms", milliseconds(encoding));
@@ -60,7 +60,7 @@ async fn once(plan: &Plan) -> Result<Report> {
     report.put_float("decode_gb_per_s", of_bytes(decoding));
     report.put_float("restore_ms", milliseconds(restoring));
     report.put_float("peak_rss_mb", usage::peak_rss()? as f64 / 1e6);
-    let written = (0..entries).map(|number| template.record(number).ok());
+    let written = (0..entries).map(|number| template.record(number).map(Kept::from).ok());
     if !written.eq(again.into_iter().map(Some)) {
         report.fail(["what was restored is not what was written, in its order".to_owned()]);
     }
@@ -78,16 +78,14 @@ fn timed<R>(work: impl FnOnce() -> R) -> (R, Duration) {
 fn build(
     plan: &Plan,
     template: Template,
-    restored: Option<&Snapshot<Record>>,
-) -> Result<Sink<u64, Record>> {
-    let behaviour = Behaviour { latency: Duration::from_secs(3600), ..Behaviour::default() };
-    let plan = Plan { behaviour, ..plan.clone() };
-    let (service, _store) = Service::<false>::new(&plan, template, Ledger::new(0, None));
-    let mut settings = settings(&plan);
+    restored: Option<&Snapshot<Kept>>,
+) -> Result<Sink<u64, Kept>> {
+    let mut settings = settings(plan);
     settings.max_buffered_bytes = Some(plan.buffer * plan.size);
     settings.max_batch_size_in_bytes = settings.max_buffered_bytes.map(|all| all.min(5 << 20));
     let mut builder =
-        Sink::builder(move |number: u64| template.record(number), service).settings(settings);
+        Sink::builder(move |number: u64| template.record(number).map(Kept::from), Silent)
+            .settings(settings);
     if let Some(snapshot) = restored {
         builder = builder.restore(snapshot);
     }

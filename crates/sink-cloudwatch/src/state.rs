@@ -12,7 +12,7 @@
 //! Numbers are little-endian; the time is a whole number, other numbers are doubles.
 
 use sink_aws::parts::{Parts, put_with_length};
-use sink_core::SnapshotEntry;
+use sink_core::{Appender, Bytes, SnapshotEntry};
 
 use crate::datum::{Metric, MetricDatum, MetricValue, Resolution, StatisticSet, Unit, unit};
 
@@ -20,7 +20,7 @@ use crate::datum::{Metric, MetricDatum, MetricValue, Resolution, StatisticSet, U
 const VERSION: u8 = 1;
 
 impl SnapshotEntry for MetricDatum {
-    fn encode(&self, bytes: &mut Vec<u8>) {
+    fn encode(&self, bytes: &mut Appender<'_>) {
         let metric = &self.metric;
         bytes.push(VERSION);
         put_with_length(bytes, metric.name().as_bytes());
@@ -30,8 +30,8 @@ impl SnapshotEntry for MetricDatum {
             put_with_length(bytes, name.as_bytes());
             put_with_length(bytes, value.as_bytes());
         }
-        bytes.extend([metric.0.unit_number, metric.resolution().seconds()]);
-        bytes.extend(self.timestamp.to_le_bytes());
+        bytes.extend_from_slice(&[metric.0.unit_number, metric.resolution().seconds()]);
+        bytes.extend_from_slice(&self.timestamp.to_le_bytes());
         match &self.value {
             MetricValue::Single(value) => {
                 bytes.push(0);
@@ -39,7 +39,7 @@ impl SnapshotEntry for MetricDatum {
             }
             MetricValue::Counted(counted) => {
                 #[allow(clippy::cast_possible_truncation)] // a datum has at most 150
-                bytes.extend([1, counted.len() as u8]);
+                bytes.extend_from_slice(&[1, counted.len() as u8]);
                 counted.iter().for_each(|(value, count)| put(bytes, &[*value, *count]));
             }
             MetricValue::Statistics(set) => {
@@ -50,8 +50,8 @@ impl SnapshotEntry for MetricDatum {
     }
 
     /// The time is taken as it is: what has become too old, CloudWatch refuses with a reason.
-    fn decode(bytes: &[u8]) -> Result<Self, String> {
-        let mut parts = Parts::new("metric datum", VERSION, bytes)?;
+    fn decode(bytes: Bytes) -> Result<Self, String> {
+        let mut parts = Parts::new("metric datum", VERSION, &bytes)?;
         let mut builder = Metric::builder(text(&mut parts, "the metric's name")?);
         for _ in 0..byte(&mut parts, "the number of dimensions")? {
             let name = text(&mut parts, "a dimension's name")?;
@@ -91,8 +91,10 @@ impl SnapshotEntry for MetricDatum {
     }
 }
 
-fn put(bytes: &mut Vec<u8>, numbers: &[f64]) {
-    bytes.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
+fn put(bytes: &mut Appender<'_>, numbers: &[f64]) {
+    for number in numbers {
+        bytes.extend_from_slice(&number.to_le_bytes());
+    }
 }
 
 fn byte(parts: &mut Parts<'_>, what: &str) -> Result<u8, String> {
@@ -114,12 +116,6 @@ mod tests {
 
     use super::*;
     use crate::testing::any_datum;
-
-    fn encoded(datum: &MetricDatum) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        datum.encode(&mut bytes);
-        bytes
-    }
 
     fn datum() -> MetricDatum {
         let metric = Metric::builder("é")
@@ -147,14 +143,14 @@ mod tests {
             (single, MetricDatum { timestamp: -1, ..plain.value(2.0).unwrap() }),
             (statistics, MetricDatum { timestamp: 0, ..plain.statistics(set).unwrap() }),
         ] {
-            assert_eq!(MetricDatum::decode(bytes).unwrap(), expected);
-            assert_eq!(encoded(&expected), bytes);
+            assert_eq!(MetricDatum::decode(Bytes::from_static(bytes)).unwrap(), expected);
+            assert_eq!(expected.to_bytes(), bytes);
         }
     }
 
     #[test]
     fn bytes_that_are_no_datum_are_refused_in_clear_words() {
-        let whole = encoded(&datum());
+        let whole = datum().to_bytes();
         let with = |at: usize, byte: u8| {
             let mut bytes = whole.clone();
             bytes[at] = byte;
@@ -173,16 +169,16 @@ mod tests {
             (with(end - 1, 0xc0), "has the count of a value -2e0"),
             ([whole.clone(), vec![0]].concat(), "1 bytes stand after the end"),
         ] {
-            let error = MetricDatum::decode(&bytes).unwrap_err();
+            let error = MetricDatum::decode(bytes.into()).unwrap_err();
             assert!(error.contains(expected), "{expected} is missing in: {error}");
         }
     }
 
     #[test]
     fn a_datum_cut_anywhere_is_refused() {
-        let whole = encoded(&datum());
+        let whole = datum().to_bytes();
         for end in 0..whole.len() {
-            let error = MetricDatum::decode(&whole[..end]).unwrap_err();
+            let error = MetricDatum::decode(Bytes::copy_from_slice(&whole[..end])).unwrap_err();
             assert!(error.contains("cut short"), "at {end}: {error}");
         }
     }
@@ -190,7 +186,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_datum_comes_back_as_it_was(datum in any_datum()) {
-            prop_assert_eq!(MetricDatum::decode(&encoded(&datum)), Ok(datum));
+            prop_assert_eq!(MetricDatum::decode(datum.to_bytes().into()), Ok(datum));
         }
 
         #[test]
@@ -199,18 +195,18 @@ mod tests {
             at in any::<prop::sample::Index>(),
             byte in any::<u8>(),
         ) {
-            let mut bytes = encoded(&datum);
+            let mut bytes = datum.to_bytes();
             let at = at.index(bytes.len());
             bytes[at] = byte;
-            if let Ok(datum) = MetricDatum::decode(&bytes) {
-                prop_assert_eq!(MetricDatum::decode(&encoded(&datum)), Ok(datum));
+            if let Ok(datum) = MetricDatum::decode(bytes.into()) {
+                prop_assert_eq!(MetricDatum::decode(datum.to_bytes().into()), Ok(datum));
             }
         }
 
         #[test]
         fn any_bytes_are_a_datum_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
-            if let Ok(datum) = MetricDatum::decode(&bytes) {
-                prop_assert_eq!(MetricDatum::decode(&encoded(&datum)), Ok(datum));
+            if let Ok(datum) = MetricDatum::decode(bytes.into()) {
+                prop_assert_eq!(MetricDatum::decode(datum.to_bytes().into()), Ok(datum));
             }
         }
     }

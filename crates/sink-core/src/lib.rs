@@ -137,6 +137,10 @@ pub use self::dead_letter::{
 };
 #[cfg(feature = "tower")]
 pub use self::service::{SendService, ServiceDestination};
+/// Re-exported for [`SnapshotEntry::decode`].
+#[cfg(feature = "tokio")]
+pub use bytes::Bytes;
+
 #[cfg(feature = "tokio")]
 pub use self::{
     builder::{Pair, SinkBuilder},
@@ -147,7 +151,8 @@ pub use self::{
     router::{RouteKey, SinkRouter, SinkRouterBuilder, snapshot::RouterSnapshot},
     sink::{Closed, Sink, Summary, TryWriteError},
     snapshot::{
-        Snapshot, SnapshotEntry, SnapshotMode, file_store::FileSnapshotStore, store::SnapshotStore,
+        Snapshot, SnapshotEntry, SnapshotMode, appender::Appender, file_store::FileSnapshotStore,
+        store::SnapshotStore,
     },
 };
 pub use self::{

@@ -5,16 +5,16 @@
 mod common;
 
 use common::{Item, convert, ids, scripted, settings, sink};
-use sink_core::{ErrorKind, Sink, Snapshot, SnapshotEntry};
+use sink_core::{Appender, Bytes, ErrorKind, Sink, Snapshot, SnapshotEntry};
 
 impl SnapshotEntry for Item {
-    fn encode(&self, bytes: &mut Vec<u8>) {
-        bytes.extend(self.id.to_le_bytes());
-        bytes.extend((self.size as u64).to_le_bytes());
+    fn encode(&self, bytes: &mut Appender<'_>) {
+        bytes.extend_from_slice(&self.id.to_le_bytes());
+        bytes.extend_from_slice(&(self.size as u64).to_le_bytes());
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, String> {
-        let bytes: [u8; 16] = bytes.try_into().map_err(|_| "not 16 bytes".to_owned())?;
+    fn decode(bytes: Bytes) -> Result<Self, String> {
+        let bytes: [u8; 16] = bytes[..].try_into().map_err(|_| "not 16 bytes".to_owned())?;
         let [id, size] = [0, 8].map(|at| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap()));
         Ok(Self { id, size: size as usize })
     }
@@ -30,7 +30,7 @@ async fn what_was_in_flight_and_buffered_survives_as_bytes() {
     let bytes = first.snapshot().await.to_bytes();
     drop(first.into_unsent().await);
 
-    let snapshot = Snapshot::from_bytes(&bytes).unwrap();
+    let snapshot = Snapshot::from_bytes(bytes).unwrap();
     assert_eq!(ids(snapshot.entries()), [1, 2, 3, 4, 5, 6]);
     let (destination, mut requests) = scripted();
     let second = Sink::builder(convert, destination)

@@ -4,25 +4,25 @@
 #![allow(clippy::unwrap_used)] // a test fails by panicking
 
 use peak_alloc::PeakAlloc;
-use sink_core::{Entry, Snapshot, SnapshotEntry};
+use sink_core::{Appender, Bytes, Entry, Snapshot, SnapshotEntry};
 
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
 
-struct Bytes(#[allow(dead_code)] Vec<u8>);
+struct Blob(#[allow(dead_code)] Vec<u8>);
 
-impl Entry for Bytes {
+impl Entry for Blob {
     fn size_bytes(&self) -> usize {
         self.0.len()
     }
 }
 
-impl SnapshotEntry for Bytes {
-    fn encode(&self, bytes: &mut Vec<u8>) {
-        bytes.extend(&self.0);
+impl SnapshotEntry for Blob {
+    fn encode(&self, bytes: &mut Appender<'_>) {
+        bytes.extend_from_slice(&self.0);
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, String> {
+    fn decode(bytes: Bytes) -> Result<Self, String> {
         Ok(Self(bytes.to_vec()))
     }
 }
@@ -30,16 +30,16 @@ impl SnapshotEntry for Bytes {
 /// A frame whose checksum is right, around contents that lie.
 fn sealed(contents: &[&[u8]]) -> Vec<u8> {
     let mut bytes = [b"SINKSNAP\x01\0\0\0", &contents.concat()[..]].concat();
-    let checksum = crc::Crc::<u32>::new(&crc::CRC_32_ISCSI).checksum(&bytes);
+    let checksum = crc32c::crc32c(&bytes);
     bytes.extend(checksum.to_le_bytes());
     bytes
 }
 
 /// The most that was held at once while these bytes were decoded, beyond what was held before.
-fn most_held(bytes: &[u8]) -> usize {
+fn most_held(bytes: Bytes) -> usize {
     let before = MEMORY.current_usage();
     MEMORY.reset_peak_usage();
-    let decoded = Snapshot::<Bytes>::from_bytes(bytes);
+    let decoded = Snapshot::<Blob>::from_bytes(bytes);
     let most = MEMORY.peak_usage() - before;
     drop(decoded);
     most
@@ -65,8 +65,8 @@ fn hostile_bytes_ask_for_no_more_than_a_small_multiple_of_their_length() {
             sealed(&[&kind, &number, &empty_entries]),
         ]);
     }
-    for bytes in hostile {
-        let most = most_held(&bytes);
+    for bytes in hostile.into_iter().map(Bytes::from) {
+        let most = most_held(bytes.clone());
         // An empty entry costs eight bytes of input and its 24 bytes in a vector, which holds its
         // old memory while it doubles: 9 times; the rest is for the error's message.
         let allowed = 10 * bytes.len() + 1000;

@@ -8,7 +8,7 @@
 
 use bytes::Bytes;
 use sink_aws::parts::{Parts, put_with_length};
-use sink_core::SnapshotEntry;
+use sink_core::{Appender, SnapshotEntry};
 
 use crate::converter::KinesisEntry;
 
@@ -16,7 +16,7 @@ use crate::converter::KinesisEntry;
 const VERSION: u8 = 1;
 
 impl SnapshotEntry for KinesisEntry {
-    fn encode(&self, bytes: &mut Vec<u8>) {
+    fn encode(&self, bytes: &mut Appender<'_>) {
         bytes.push(VERSION);
         put_with_length(bytes, self.partition_key().as_bytes());
         match self.explicit_hash_key() {
@@ -29,8 +29,8 @@ impl SnapshotEntry for KinesisEntry {
         put_with_length(bytes, self.data());
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, String> {
-        let mut parts = Parts::new("Kinesis record", VERSION, bytes)?;
+    fn decode(bytes: Bytes) -> Result<Self, String> {
+        let mut parts = Parts::new("Kinesis record", VERSION, &bytes)?;
         let key = std::str::from_utf8(parts.with_length("the partition key")?)
             .map_err(|error| format!("the partition key is no UTF-8: {error}"))?;
         let hash_key = match parts.array("the mark of an explicit hash key")? {
@@ -40,9 +40,9 @@ impl SnapshotEntry for KinesisEntry {
                 return Err(format!("the mark of an explicit hash key is {mark}; it is 0 or 1"));
             }
         };
-        let data = parts.with_length("the data")?;
+        let data = parts.shared("the data")?;
         parts.end()?;
-        let entry = Self::new(key, Bytes::copy_from_slice(data)).map_err(|e| e.to_string())?;
+        let entry = Self::new(key, data).map_err(|e| e.to_string())?;
         Ok(match hash_key {
             None => entry,
             Some(hash_key) => entry.with_explicit_hash_key(hash_key),
@@ -55,12 +55,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    fn encoded(entry: &KinesisEntry) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        entry.encode(&mut bytes);
-        bytes
-    }
 
     fn entry(key: &str, data: &'static str) -> KinesisEntry {
         KinesisEntry::new(key, data).unwrap()
@@ -75,8 +69,8 @@ mod tests {
         for (bytes, expected) in
             [(&plain[..], entry("é", "abc")), (hashed, entry("k", "").with_explicit_hash_key(258))]
         {
-            assert_eq!(KinesisEntry::decode(bytes).unwrap(), expected);
-            assert_eq!(encoded(&expected), bytes);
+            assert_eq!(KinesisEntry::decode(Bytes::from_static(bytes)).unwrap(), expected);
+            assert_eq!(expected.to_bytes(), bytes);
         }
     }
 
@@ -84,9 +78,10 @@ mod tests {
     fn bytes_that_are_no_record_are_refused_in_clear_words() {
         let with_key = |key: &[u8]| {
             let mut bytes = vec![1];
-            put_with_length(&mut bytes, key);
-            bytes.push(0);
-            put_with_length(&mut bytes, b"data");
+            let mut appender = Appender::new(&mut bytes);
+            put_with_length(&mut appender, key);
+            appender.push(0);
+            put_with_length(&mut appender, b"data");
             bytes
         };
         let huge = |at: usize| {
@@ -110,18 +105,27 @@ mod tests {
             ([with_key(b"k"), vec![0]].concat(), "1 bytes stand after the end of the record"),
             (vec![1, 1, 0, 0, 0, 0, 0, 0, 0, b'k', 7], "hash key is 7; it is 0 or 1"),
         ] {
-            let error = KinesisEntry::decode(&bytes).unwrap_err();
+            let error = KinesisEntry::decode(bytes.into()).unwrap_err();
             assert!(error.contains(expected), "{expected} is missing in: {error}");
         }
     }
 
     #[test]
     fn a_record_cut_anywhere_is_refused() {
-        let whole = encoded(&entry("key", "data").with_explicit_hash_key(7));
+        let whole = Bytes::from(entry("key", "data").with_explicit_hash_key(7).to_bytes());
         for end in 0..whole.len() {
-            let error = KinesisEntry::decode(&whole[..end]).unwrap_err();
+            let error = KinesisEntry::decode(whole.slice(..end)).unwrap_err();
             assert!(error.contains("cut short"), "at {end}: {error}");
         }
+    }
+
+    #[test]
+    fn the_data_are_not_copied() {
+        let bytes = Bytes::from(entry("k", "data").to_bytes());
+        assert_eq!(
+            KinesisEntry::decode(bytes.clone()).unwrap().data().as_ptr(),
+            bytes[19..].as_ptr()
+        );
     }
 
     proptest! {
@@ -135,13 +139,13 @@ mod tests {
             if let Some(hash_key) = hash_key {
                 entry = entry.with_explicit_hash_key(hash_key);
             }
-            prop_assert_eq!(KinesisEntry::decode(&encoded(&entry)), Ok(entry));
+            prop_assert_eq!(KinesisEntry::decode(entry.to_bytes().into()), Ok(entry));
         }
 
         #[test]
         fn any_bytes_are_a_record_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
-            if let Ok(entry) = KinesisEntry::decode(&bytes) {
-                prop_assert_eq!(encoded(&entry), bytes);
+            if let Ok(entry) = KinesisEntry::decode(bytes.clone().into()) {
+                prop_assert_eq!(entry.to_bytes(), bytes);
             }
         }
 
@@ -150,10 +154,10 @@ mod tests {
             at in 0_usize..41,
             byte in any::<u8>(),
         ) {
-            let mut bytes = encoded(&entry("key", "data").with_explicit_hash_key(7));
+            let mut bytes = entry("key", "data").with_explicit_hash_key(7).to_bytes();
             bytes[at] = byte;
-            if let Ok(entry) = KinesisEntry::decode(&bytes) {
-                prop_assert_eq!(encoded(&entry), bytes);
+            if let Ok(entry) = KinesisEntry::decode(bytes.clone().into()) {
+                prop_assert_eq!(entry.to_bytes(), bytes);
             }
         }
     }

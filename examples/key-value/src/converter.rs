@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use sink_core::{ConvertError, Entry};
+use sink_core::{Bytes, ConvertError, Entry};
 
 /// What the service stores: a value under a key. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyValueEntry {
     key: Arc<str>,
-    value: Arc<[u8]>,
+    value: Bytes,
 }
 
 impl KeyValueEntry {
@@ -17,7 +17,7 @@ impl KeyValueEntry {
     /// # Errors
     ///
     /// When the key is empty, or longer than the 255 bytes that the service takes.
-    pub fn new(key: &str, value: impl Into<Arc<[u8]>>) -> Result<Self, ConvertError> {
+    pub fn new(key: &str, value: impl Into<Bytes>) -> Result<Self, ConvertError> {
         if key.is_empty() || key.len() > 255 {
             let length = key.len();
             return Err(ConvertError::new(format!(

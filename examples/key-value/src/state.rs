@@ -4,7 +4,7 @@
 //! version (1 byte)  key length (1)  key  value length (4, little-endian)  value
 //! ```
 
-use sink_core::SnapshotEntry;
+use sink_core::{Appender, Bytes, SnapshotEntry};
 
 use crate::converter::KeyValueEntry;
 
@@ -12,15 +12,15 @@ use crate::converter::KeyValueEntry;
 const VERSION: u8 = 1;
 
 impl SnapshotEntry for KeyValueEntry {
-    fn encode(&self, bytes: &mut Vec<u8>) {
+    fn encode(&self, bytes: &mut Appender<'_>) {
         bytes.extend_from_slice(&[VERSION, self.key().len() as u8]); // at most 255
         bytes.extend_from_slice(self.key().as_bytes());
         bytes.extend_from_slice(&(self.value().len() as u32).to_le_bytes()); // at most 64 KiB
         bytes.extend_from_slice(self.value());
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, String> {
-        let [version, length, rest @ ..] = bytes else { return Err(cut_short()) };
+    fn decode(bytes: Bytes) -> Result<Self, String> {
+        let [version, length, rest @ ..] = &bytes[..] else { return Err(cut_short()) };
         if *version != VERSION {
             return Err(format!("the pair has version {version}; this program reads {VERSION}"));
         }
@@ -31,7 +31,7 @@ impl SnapshotEntry for KeyValueEntry {
         if u32::try_from(found) != Ok(length) {
             return Err(format!("the value has {found} bytes, where {length} are announced"));
         }
-        Self::new(key, value).map_err(|error| error.to_string())
+        Self::new(key, bytes.slice_ref(value)).map_err(|error| error.to_string())
     }
 }
 

@@ -113,7 +113,7 @@ impl Service for KeyValueService {
 
     fn bad_entry(&self, number: u64) -> Result<KeyValueEntry, Cannot> {
         let key = format!("tenant-0/{number:05}");
-        KeyValueEntry::new(&key, *b"!").map_err(|error| Cannot::new(error.to_string()))
+        KeyValueEntry::new(&key, &b"!"[..]).map_err(|error| Cannot::new(error.to_string()))
     }
 }
 

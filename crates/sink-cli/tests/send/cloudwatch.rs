@@ -161,7 +161,7 @@ async fn a_datum_that_cloudwatch_refuses_is_found_and_kept_where_the_user_says_s
     for letter in FileDeadLetters::read(&rejected).unwrap() {
         let letter = letter.unwrap();
         assert_eq!((&*letter.kind, &*letter.code), ("cloudwatch", "InvalidParameterValue"));
-        assert_eq!(MetricDatum::decode(&letter.payload).unwrap().metric().name(), "N42");
+        assert_eq!(MetricDatum::decode(letter.payload.into()).unwrap().metric().name(), "N42");
     }
 
     let output = given(sends_to(&emulator, TO, &mapping), flights(970)).await;

@@ -202,7 +202,7 @@ async fn records_that_are_given_up_are_kept_and_counted_where_the_user_says_so()
         stored.iter().flatten().map(|record| record.partition_key.parse().unwrap()).collect();
     for letter in letters {
         assert_eq!((&*letter.kind, &*letter.code, letter.attempts), ("kinesis", "MaxAttempts", 2));
-        let entry = KinesisEntry::decode(&letter.payload).unwrap();
+        let entry = KinesisEntry::decode(letter.payload.into()).unwrap();
         keys.push(entry.partition_key().parse().unwrap());
     }
     keys.sort_unstable();

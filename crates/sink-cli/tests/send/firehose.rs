@@ -95,7 +95,7 @@ async fn bad_lines_and_records_that_are_given_up_go_where_the_user_says() {
     let mut all = stored(&emulator);
     for letter in letters {
         assert_eq!((&*letter.kind, &*letter.code, letter.attempts), ("firehose", "MaxAttempts", 2));
-        all += &text(FirehoseEntry::decode(&letter.payload).unwrap().data());
+        all += &text(FirehoseEntry::decode(letter.payload.into()).unwrap().data());
     }
     let sorted = |text: &str| {
         let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();

@@ -186,9 +186,7 @@ impl FileDeadLetters {
 /// The letter is written on one of tokio's threads for blocking work, and forced to the disk.
 impl<E: SnapshotEntry> DeadLetterHandler<E> for FileDeadLetters {
     fn handle(&self, letter: &DeadLetter<'_, E>) -> DeadLetterFuture {
-        let mut payload = Vec::new();
-        letter.entry.encode(&mut payload);
-        self.file.append(&Line::new(letter, &payload))
+        self.file.append(&Line::new(letter, &letter.entry.to_bytes()))
     }
 }
 

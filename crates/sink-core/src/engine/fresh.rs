@@ -29,6 +29,7 @@ impl<E> Chunk<E> {
         Self { entries, bytes: 0, is_plain: true }
     }
 
+    #[cfg(feature = "tokio")] // chunks come from the inbox
     #[inline]
     pub(crate) fn push(&mut self, queued: Queued<E>) {
         self.bytes += queued.size;
@@ -103,6 +104,7 @@ impl<E> Fresh<E> {
 
     /// Takes in entries that come after all that are here; moves none but those of chunks that
     /// would waste memory, which goes to `spare`.
+    #[cfg(feature = "tokio")] // chunks come from the inbox
     pub(super) fn append(&mut self, chunks: &mut VecDeque<Chunk<E>>, spare: &mut Spare<E>) {
         for mut chunk in chunks.drain(..) {
             self.len += chunk.entries.len();

@@ -2,9 +2,14 @@
 
 use std::{collections::BTreeMap, fmt::Display, str::FromStr};
 
+use bytes::Bytes;
+
 use crate::{
     error::{Error, ErrorKind},
-    snapshot::{Snapshot, SnapshotEntry, encoding::Format},
+    snapshot::{
+        Snapshot, SnapshotEntry,
+        encoding::{self, Format},
+    },
 };
 
 /// Version 1: count, then key and snapshot of each route.
@@ -61,13 +66,16 @@ impl<K: Ord, E> RouterSnapshot<K, E> {
 impl<K: Ord + Display, E: SnapshotEntry> RouterSnapshot<K, E> {
     /// The snapshot as bytes, to be kept in a [`SnapshotStore`](crate::SnapshotStore), say.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut writer = FORMAT.writer();
-        writer.number(self.routes.len());
-        for (key, snapshot) in &self.routes {
-            writer.bytes(key.to_string().as_bytes());
-            writer.bytes(&snapshot.to_bytes());
-        }
-        writer.finish()
+        let expected = self.routes.values().map(Snapshot::expected_len);
+        encoding::written(expected.fold(0, usize::saturating_add), |bytes| {
+            let mut writer = FORMAT.writer(bytes);
+            writer.number(self.routes.len());
+            for (key, snapshot) in &self.routes {
+                writer.bytes(key.to_string().as_bytes());
+                writer.bytes_with(|bytes| snapshot.append_to(bytes));
+            }
+            writer.finish();
+        })
     }
 }
 
@@ -79,14 +87,15 @@ where
     /// The snapshot that [`to_bytes`](Self::to_bytes), of this version or an older one, made
     /// these bytes of. A key must be what its text parses to.
     ///
-    /// Safe with any bytes, as [`Snapshot::from_bytes`] is.
+    /// Safe with any bytes, and without a copy, as [`Snapshot::from_bytes`] is.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Snapshot`] when the bytes are no router snapshot, of a newer version, truncated
     /// or corrupt, or hold a key or an entry that cannot be read, or a key twice.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
-        let mut reader = FORMAT.reader(bytes)?;
+    pub fn from_bytes(bytes: impl Into<Bytes>) -> Result<Self, Error> {
+        let bytes = bytes.into();
+        let mut reader = FORMAT.reader(&bytes)?;
         let count = reader.number("count")?;
         let mut routes = BTreeMap::new();
         for position in 1..=count {
@@ -96,7 +105,7 @@ where
                 Error::new(ErrorKind::Snapshot, "decode", message).with_context("route", text)
             };
             let key: K = text.parse().map_err(|words: K::Err| refused(&words))?;
-            let snapshot = Snapshot::from_bytes(reader.bytes("route")?)
+            let snapshot = Snapshot::from_bytes(reader.shared("route")?)
                 .map_err(|error| refused(&error).with_source(error))?;
             if routes.insert(key, snapshot).is_some() {
                 return Err(refused(&"it was there before"));

@@ -4,12 +4,12 @@
 //! Lengths are fixed eight bytes, not a shorter variable-length code: so each item costs at least
 //! eight bytes of input, and bytes made to do harm cannot ask for many empty items with few bytes.
 
-use crc::{CRC_32_ISCSI, Crc, Table};
+use bytes::Bytes;
+use crc32c::crc32c;
 
+use super::appender::Appender;
 use crate::error::{Error, ErrorKind};
 
-/// CRC32C, which the catalogue of checksums lists under the name of iSCSI.
-const CRC32C: Crc<u32, Table<16>> = Crc::<u32, Table<16>>::new(&CRC_32_ISCSI);
 const CHECKSUM_LEN: usize = size_of::<u32>();
 const LENGTH_LEN: usize = size_of::<u64>();
 
@@ -23,16 +23,18 @@ pub(crate) struct Format {
 }
 
 impl Format {
-    pub(crate) fn writer(&self) -> Writer {
-        let mut bytes = self.magic.to_vec();
+    /// Writes after what the vector holds already, which may be the beginning of another kind.
+    pub(crate) fn writer<'a>(&self, bytes: &'a mut Vec<u8>) -> Writer<'a> {
+        let start = bytes.len();
+        bytes.extend(self.magic);
         bytes.extend(self.version.to_le_bytes());
-        Writer { bytes }
+        Writer { bytes, start }
     }
 
     /// Checks magic, version and checksum, in this order: each is trusted only as far as the one
     /// before it holds, and what is corrupt is called corrupt, not too long or of a wrong kind.
-    pub(crate) fn reader<'a>(&self, bytes: &'a [u8]) -> Result<Reader<'a>, Error> {
-        let what = self.what;
+    pub(crate) fn reader<'a>(&self, whole: &'a Bytes) -> Result<Reader<'a>, Error> {
+        let (what, bytes) = (self.what, &whole[..]);
         let Some(rest) = bytes.strip_prefix(&self.magic) else {
             let found = bytes.get(..self.magic.len().min(bytes.len())).unwrap_or_default();
             return Err(error(if self.magic.starts_with(bytes) {
@@ -59,7 +61,7 @@ impl Format {
         check(bytes)
             .map_err(|words| error(format!("the {what} is corrupt or truncated: {words}")))?;
         let rest = rest.get(..rest.len().saturating_sub(CHECKSUM_LEN)).unwrap_or_default();
-        Ok(Reader { rest, what })
+        Ok(Reader { whole, rest, what })
     }
 }
 
@@ -68,7 +70,7 @@ pub(crate) fn check(bytes: &[u8]) -> Result<(), String> {
     let Some((contents, found)) = bytes.split_last_chunk() else {
         return Err(format!("{} bytes cannot hold a checksum", bytes.len()));
     };
-    let (found, expected) = (u32::from_le_bytes(*found), CRC32C.checksum(contents));
+    let (found, expected) = (u32::from_le_bytes(*found), crc32c(contents));
     if found == expected {
         return Ok(());
     }
@@ -78,38 +80,62 @@ pub(crate) fn check(bytes: &[u8]) -> Result<(), String> {
     ))
 }
 
-pub(crate) struct Writer {
-    bytes: Vec<u8>,
+/// What this writes, in a vector with room for about so many bytes from the start.
+pub(crate) fn written(expected: usize, write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    // Where the guess is too low, or the allocator refuses it, the vector grows as it is written.
+    drop(bytes.try_reserve(expected));
+    write(&mut bytes);
+    // Where it was far too high, the memory is not kept from others as long as the bytes live.
+    if bytes.len() < bytes.capacity() / 2 {
+        bytes.shrink_to_fit();
+    }
+    bytes
 }
 
-impl Writer {
+pub(crate) struct Writer<'a> {
+    bytes: &'a mut Vec<u8>,
+    /// Where the magic is.
+    start: usize,
+}
+
+impl Writer<'_> {
     pub(crate) fn number(&mut self, number: usize) {
         self.bytes.extend((number as u64).to_le_bytes());
     }
 
     pub(crate) fn bytes(&mut self, item: &[u8]) {
         self.number(item.len());
-        self.bytes.extend(item);
+        self.bytes.extend_from_slice(item);
     }
 
-    /// Bytes whose length is known only once they are written.
+    /// Bytes whose length is known only once they are written: it is filled in then.
     pub(crate) fn bytes_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
-        // Not straight into `self.bytes`: what writes them is a connector's, and could cut them.
-        let mut item = Vec::new();
-        write(&mut item);
-        self.bytes(&item);
+        let length_at = self.bytes.len();
+        self.number(0);
+        let start = self.bytes.len();
+        write(self.bytes);
+        // Never less: the vector is given to our own code alone, which only appends.
+        let length = self.bytes.len() - start;
+        self.bytes[length_at..start].copy_from_slice(&(length as u64).to_le_bytes());
     }
 
-    pub(crate) fn finish(mut self) -> Vec<u8> {
-        let checksum = CRC32C.checksum(&self.bytes);
+    /// As [`bytes_with`](Self::bytes_with), for what a connector writes: it could cut a vector.
+    pub(crate) fn appended_with(&mut self, write: impl FnOnce(&mut Appender<'_>)) {
+        self.bytes_with(|bytes| write(&mut Appender::new(bytes)));
+    }
+
+    pub(crate) fn finish(self) {
+        let checksum = crc32c(&self.bytes[self.start..]);
         self.bytes.extend(checksum.to_le_bytes());
-        self.bytes
     }
 }
 
 /// Reads what a [`Writer`] wrote. Trusts no length: it gives parts of its input, and asks for no
 /// memory itself.
 pub(crate) struct Reader<'a> {
+    whole: &'a Bytes,
+    /// The part of `whole` that is not read yet.
     rest: &'a [u8],
     what: &'static str,
 }
@@ -139,6 +165,12 @@ impl<'a> Reader<'a> {
         };
         self.rest = rest;
         Ok(item)
+    }
+
+    /// As [`bytes`](Self::bytes), not borrowed but shared: a handle, and no copy.
+    pub(crate) fn shared(&mut self, name: &'static str) -> Result<Bytes, Error> {
+        // Never panics: what is read is a part of `whole`.
+        self.bytes(name).map(|item| self.whole.slice_ref(item))
     }
 
     pub(crate) fn text(&mut self, name: &'static str) -> Result<&'a str, Error> {

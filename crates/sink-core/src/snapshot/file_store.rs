@@ -34,7 +34,7 @@ const DIGITS: usize = 20;
 ///
 /// // At the start: what the last run had not delivered, to be given to `SinkBuilder::restore`.
 /// async fn load<E: SnapshotEntry>(store: &FileSnapshotStore) -> Result<Option<Snapshot<E>>, Error> {
-///     store.load_latest().await?.map(|bytes| Snapshot::from_bytes(&bytes)).transpose()
+///     store.load_latest().await?.map(Snapshot::from_bytes).transpose()
 /// }
 ///
 /// // Now and then, and at the end.

@@ -1,10 +1,13 @@
 //! What a sink had not delivered, to be kept and written again later.
 
+pub(crate) mod appender;
 pub(crate) mod encoding;
 pub(crate) mod file_store;
 pub(crate) mod store;
 
-use self::encoding::Format;
+use bytes::Bytes;
+
+use self::{appender::Appender, encoding::Format};
 use crate::{
     destination::Entry,
     error::{Error, ErrorKind},
@@ -13,19 +16,61 @@ use crate::{
 /// Version 1: kind, count, entries. See the module [`encoding`] for what stands around them.
 const FORMAT: Format = Format { what: "snapshot", magic: *b"SINKSNAP", version: 1 };
 
+/// What an entry's bytes may have beyond [`Entry::size_bytes`]: lengths, versions, marks.
+const EXPECTED_OVERHEAD: usize = 64;
+
 /// An entry that can be kept as bytes: in a snapshot, or in a file of dead letters.
+///
+/// ```
+/// use sink_core::{Appender, Bytes, Entry, SnapshotEntry};
+///
+/// struct Line { level: u8, text: Bytes }
+///
+/// impl Entry for Line {
+///     fn size_bytes(&self) -> usize {
+///         self.text.len()
+///     }
+/// }
+///
+/// impl SnapshotEntry for Line {
+///     fn encode(&self, bytes: &mut Appender<'_>) {
+///         bytes.push(self.level);
+///         bytes.extend_from_slice(&self.text);
+///     }
+///
+///     fn decode(bytes: Bytes) -> Result<Self, String> {
+///         let level = *bytes.first().ok_or("the line has no level")?;
+///         Ok(Self { level, text: bytes.slice(1..) }) // no copy
+///     }
+/// }
+///
+/// let line = Line { level: 3, text: "hot".into() };
+/// assert_eq!(line.to_bytes(), b"\x03hot");
+/// ```
 pub trait SnapshotEntry: Entry + Sized {
     /// Appends the entry's bytes. What it appends must be enough for [`decode`](Self::decode) and
     /// stay readable by later versions of the connector: begin with a version where it may change.
-    fn encode(&self, bytes: &mut Vec<u8>);
+    fn encode(&self, bytes: &mut Appender<'_>);
 
     /// The entry that [`encode`](Self::encode) made these bytes of.
+    ///
+    /// The bytes are a part of the whole snapshot's. An entry that keeps a [`Bytes`] of them, cut
+    /// with [`slice`](Bytes::slice), copies nothing; but the memory of the whole snapshot is then
+    /// freed only once the last entry is gone that keeps such a part. An entry that is to live much
+    /// longer than the others should keep a [copy](Bytes::copy_from_slice).
     ///
     /// # Errors
     ///
     /// What is wrong with the bytes, in words. Must neither panic nor allocate more than a small
     /// multiple of `bytes.len()`, whatever the bytes are.
-    fn decode(bytes: &[u8]) -> Result<Self, String>;
+    fn decode(bytes: Bytes) -> Result<Self, String>;
+
+    /// What [`encode`](Self::encode) appends, alone.
+    fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.encode(&mut Appender::new(&mut bytes));
+        bytes
+    }
 }
 
 /// When a snapshot is taken.
@@ -99,18 +144,36 @@ impl<E> Snapshot<E> {
 impl<E: SnapshotEntry> Snapshot<E> {
     /// The snapshot as bytes, to be kept anywhere: in a
     /// [`FileSnapshotStore`](crate::FileSnapshotStore), a database, an object store.
+    ///
+    /// Needs memory once: for the bytes, which each entry writes straight into.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut writer = FORMAT.writer();
+        encoding::written(self.expected_len(), |bytes| self.append_to(bytes))
+    }
+
+    pub(crate) fn append_to(&self, bytes: &mut Vec<u8>) {
+        let mut writer = FORMAT.writer(bytes);
         writer.bytes(self.kind.as_bytes());
         writer.number(self.entries.len());
         for entry in &self.entries {
-            writer.bytes_with(|bytes| entry.encode(bytes));
+            writer.appended_with(|bytes| entry.encode(bytes));
         }
-        writer.finish()
+        writer.finish();
+    }
+
+    /// About how many bytes [`append_to`](Self::append_to) appends: a guess, from the sizes that
+    /// the service meters.
+    pub(crate) fn expected_len(&self) -> usize {
+        let sizes = self.entries.iter().map(Entry::size_bytes);
+        sizes.fold(self.kind.len().saturating_add(EXPECTED_OVERHEAD), |sum, size| {
+            sum.saturating_add(size).saturating_add(EXPECTED_OVERHEAD)
+        })
     }
 
     /// The snapshot that [`to_bytes`](Self::to_bytes), of this version or an older one, made
-    /// these bytes of.
+    /// these bytes of: a `Vec<u8>` that a store gave, say, or [`Bytes`].
+    ///
+    /// Copies nothing where the entries do not: they may keep [parts](SnapshotEntry::decode) of
+    /// these bytes, whose memory is then freed with the last of them.
     ///
     /// Safe with any bytes: never panics, and allocates no more than a small multiple of their
     /// length, as long as [`SnapshotEntry::decode`] does.
@@ -120,14 +183,18 @@ impl<E: SnapshotEntry> Snapshot<E> {
     /// [`ErrorKind::Snapshot`] when the bytes are no snapshot, of a newer version, truncated or
     /// corrupt, or hold an entry that [`SnapshotEntry::decode`] refuses: it says what was found
     /// and what would be accepted.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
+    pub fn from_bytes(bytes: impl Into<Bytes>) -> Result<Self, Error> {
+        Self::from_shared(&bytes.into())
+    }
+
+    fn from_shared(bytes: &Bytes) -> Result<Self, Error> {
         let mut reader = FORMAT.reader(bytes)?;
         let kind = reader.text("kind")?.to_owned();
         let count = reader.number("count")?;
         // The count may be a lie: memory is taken as entries are found, not as they are promised.
         let mut entries = Vec::new();
         for position in 1..=count {
-            let entry = reader.bytes("entry")?;
+            let entry = reader.shared("entry")?;
             entries.push(E::decode(entry).map_err(|words| {
                 let message = format!("entry {position} of {count} cannot be read: {words}");
                 Error::new(ErrorKind::Snapshot, "decode", message).with_context("kind", &*kind)

@@ -13,12 +13,12 @@ impl Entry for Text {
 }
 
 impl SnapshotEntry for Text {
-    fn encode(&self, bytes: &mut Vec<u8>) {
-        bytes.extend(self.0.as_bytes());
+    fn encode(&self, bytes: &mut Appender<'_>) {
+        bytes.extend_from_slice(self.0.as_bytes());
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, String> {
-        match str::from_utf8(bytes) {
+    fn decode(bytes: Bytes) -> Result<Self, String> {
+        match str::from_utf8(&bytes) {
             Ok(text) if text.starts_with('!') => Err(format!("{text} begins with a '!'")),
             Ok(text) => Ok(Self(text.to_owned())),
             Err(error) => Err(error.to_string()),
@@ -31,7 +31,7 @@ fn texts(texts: &[&str]) -> Snapshot<Text> {
 }
 
 fn decode(bytes: &[u8]) -> Result<Snapshot<Text>, Error> {
-    Snapshot::from_bytes(bytes)
+    Snapshot::from_bytes(bytes.to_vec())
 }
 
 /// What the error says, which must be of the right kind.
@@ -167,6 +167,97 @@ fn an_entry_that_is_refused_is_named_with_the_words() {
     );
 }
 
+/// Keeps a part of what it is decoded from. Its size is not what it needs as bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Part {
+    bytes: Bytes,
+    size: usize,
+}
+
+impl Entry for Part {
+    fn size_bytes(&self) -> usize {
+        self.size
+    }
+}
+
+impl SnapshotEntry for Part {
+    fn encode(&self, bytes: &mut Appender<'_>) {
+        use std::io::Write as _;
+        bytes.push(self.size.to_le_bytes()[0]);
+        bytes.write_all(&self.bytes).unwrap();
+    }
+
+    fn decode(bytes: Bytes) -> Result<Self, String> {
+        let size = usize::from(*bytes.first().ok_or("no size")?);
+        Ok(Self { bytes: bytes.slice(1..), size })
+    }
+}
+
+fn parts(parts: &[(&'static [u8], usize)]) -> Snapshot<Part> {
+    let parts =
+        parts.iter().map(|(bytes, size)| Part { bytes: Bytes::from_static(bytes), size: *size });
+    Snapshot::new("log", parts.collect())
+}
+
+#[test]
+fn an_entry_that_keeps_a_part_of_the_snapshot_copies_nothing() {
+    let snapshot = parts(&[(b"first", 5), (b"", 0), (b"third", 9)]);
+    let bytes = Bytes::from(snapshot.to_bytes());
+    let decoded = Snapshot::<Part>::from_bytes(bytes.clone()).unwrap();
+    assert_eq!(decoded, snapshot);
+    let whole = bytes.as_ptr_range();
+    for part in decoded.entries().iter().filter(|part| !part.bytes.is_empty()) {
+        assert!(whole.contains(&part.bytes.as_ptr()), "{part:?}");
+    }
+    // What is restored is the same memory again.
+    let first = decoded.entries()[0].clone();
+    assert_eq!(first.bytes.as_ptr(), decoded.entries()[0].bytes.as_ptr());
+    drop((bytes, decoded));
+    assert_eq!(first.bytes, b"first"[..], "lives on without the others");
+}
+
+#[test]
+fn sizes_that_are_far_off_are_only_a_guess() {
+    let far_off = [0, 1, 1 << 20, 1 << 40, usize::MAX / 2, usize::MAX];
+    for size in far_off {
+        let snapshot = parts(&[(b"a", size), (&[7; 5000], size), (b"", size)]);
+        let bytes = snapshot.to_bytes();
+        // Magic, version, kind and count; three lengths; the entries; the checksum.
+        assert_eq!(bytes.len(), 31 + 3 * 8 + 2 + 5001 + 1 + 4);
+        assert!(bytes.capacity() < 4 * bytes.len(), "{size}: {} are kept", bytes.capacity());
+        let decoded = Snapshot::<Part>::from_bytes(bytes).unwrap();
+        let read: Vec<_> = decoded.entries().iter().map(|part| part.bytes.len()).collect();
+        assert_eq!(read, [1, 5000, 0]);
+    }
+}
+
+#[test]
+fn what_an_entry_appends_is_what_stands_in_the_snapshot() {
+    let part = Part { bytes: Bytes::from_static(b"data"), size: 3 };
+    assert_eq!(part.to_bytes(), b"\x03data");
+    let bytes = Snapshot::new("", vec![part]).to_bytes();
+    assert_eq!(bytes[28..bytes.len() - 4], *b"\x05\0\0\0\0\0\0\0\x03data");
+}
+
+/// The same whichever of the processor's instructions there are, for all lengths and alignments.
+#[test]
+fn the_checksum_is_crc32c() {
+    let bytes: Vec<u8> = (0..20_000_u32).map(|number| ((number * number) >> 3) as u8).collect();
+    assert_eq!(::crc32c::crc32c(b"123456789"), 0xe306_9283, "the catalogue's check value");
+    for start in 0..9 {
+        for length in (0..600).chain([1023, 1024, 4096, 10_000, 19_990]) {
+            let part = &bytes[start..start + length];
+            assert_eq!(::crc32c::crc32c(part), crc32c(part), "{length} bytes from {start}");
+        }
+    }
+}
+
+fn any_parts() -> impl Strategy<Value = Snapshot<Part>> {
+    let part = (vec(any::<u8>(), 0..40), any::<u8>());
+    let part = part.prop_map(|(bytes, size)| Part { bytes: bytes.into(), size: size.into() });
+    ("\\PC{0,12}", vec(part, 0..20)).prop_map(|(kind, parts)| Snapshot::new(kind, parts))
+}
+
 fn any_snapshot() -> impl Strategy<Value = Snapshot<Text>> {
     ("\\PC{0,12}", vec("[^!]\\PC{0,20}|", 0..20))
         .prop_map(|(kind, entries)| Snapshot::new(kind, entries.into_iter().map(Text).collect()))
@@ -176,6 +267,32 @@ proptest! {
     #[test]
     fn what_is_written_is_what_is_read(snapshot in any_snapshot()) {
         prop_assert_eq!(decode(&snapshot.to_bytes()).unwrap(), snapshot);
+    }
+
+    #[test]
+    fn shared_parts_are_read_as_they_were_written(snapshot in any_parts()) {
+        let decoded = Snapshot::<Part>::from_bytes(snapshot.to_bytes()).unwrap();
+        prop_assert_eq!(decoded, snapshot);
+    }
+
+    /// Changed bytes whose checksum is right are refused, or are what would be written.
+    #[test]
+    fn changed_bytes_under_a_right_checksum_are_refused_or_stand_for_themselves(
+        snapshot in any_parts(),
+        changes in vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+    ) {
+        let mut contents = snapshot.to_bytes();
+        contents.truncate(contents.len() - 4);
+        let mut contents = contents.split_off(12);
+        for (at, byte) in changes {
+            let at = at.index(contents.len());
+            contents[at] = byte;
+        }
+        let bytes = sealed(&contents);
+        match Snapshot::<Part>::from_bytes(bytes.clone()) {
+            Ok(decoded) => prop_assert_eq!(decoded.to_bytes(), bytes),
+            Err(error) => prop_assert_eq!(error.kind(), ErrorKind::Snapshot),
+        }
     }
 
     #[test]

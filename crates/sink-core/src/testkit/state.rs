@@ -2,6 +2,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use bytes::Bytes;
+
 use crate::{
     destination::{Destination, Entry as _},
     error::ErrorKind,
@@ -89,7 +91,7 @@ where
     run::bounded(service, async {
         let numbers = run::numbers(service, 2);
         let snapshot = unsent(service, numbers.clone()).await?;
-        let same = Snapshot::<EntryOf<S>>::from_bytes(&snapshot.to_bytes()).map_err(|error| {
+        let same = Snapshot::<EntryOf<S>>::from_bytes(snapshot.to_bytes()).map_err(|error| {
             Stop::broken("a snapshot can be read back", error.to_string(), ENCODING)
         })?;
         let destination = service.destination(Ordering::None);
@@ -144,10 +146,9 @@ where
     EntryOf<S>: SnapshotEntry,
 {
     let Some(entry) = entry else { return Ok(()) };
-    let mut bytes = Vec::new();
-    entry.encode(&mut bytes);
+    let bytes = Bytes::from(entry.to_bytes());
     for end in 0..bytes.len() {
-        let cut = &bytes[..end];
+        let cut = bytes.slice(..end);
         let seen = match catch_unwind(AssertUnwindSafe(|| EntryOf::<S>::decode(cut).is_ok())) {
             Ok(false) => continue,
             Ok(true) => "are taken for an entry",

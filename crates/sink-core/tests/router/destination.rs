@@ -8,8 +8,8 @@ use std::{
 };
 
 use sink_core::{
-    Batch, Cause, ConvertError, Destination, Entry, Error, ErrorKind, Limits, Outcome, Reason,
-    Settings, Sink, SinkRouter, SinkRouterBuilder, Snapshot, SnapshotEntry,
+    Appender, Batch, Bytes, Cause, ConvertError, Destination, Entry, Error, ErrorKind, Limits,
+    Outcome, Reason, Settings, Sink, SinkRouter, SinkRouterBuilder, Snapshot, SnapshotEntry,
 };
 use tokio::sync::watch;
 
@@ -28,12 +28,12 @@ impl Entry for Item {
 }
 
 impl SnapshotEntry for Item {
-    fn encode(&self, bytes: &mut Vec<u8>) {
-        bytes.extend(self.0.to_le_bytes());
+    fn encode(&self, bytes: &mut Appender<'_>) {
+        bytes.extend_from_slice(&self.0.to_le_bytes());
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, String> {
-        let bytes = bytes.try_into().map_err(|_| "not 8 bytes".to_owned())?;
+    fn decode(bytes: Bytes) -> Result<Self, String> {
+        let bytes = bytes[..].try_into().map_err(|_| "not 8 bytes".to_owned())?;
         Ok(Self(u64::from_le_bytes(bytes)))
     }
 }

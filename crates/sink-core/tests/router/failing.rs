@@ -125,7 +125,7 @@ async fn a_snapshot_survives_as_bytes_and_is_restored() {
         world.free(route);
     }
 
-    let snapshot = RouterSnapshot::from_bytes(&bytes).unwrap();
+    let snapshot = RouterSnapshot::from_bytes(bytes).unwrap();
     let second = router(&world).max_open(2).restore(&snapshot).build().unwrap();
     assert_eq!(second.open_routes(), 0, "opened when they are needed");
     written(&second, &[(3, 12)]).await;

@@ -217,7 +217,7 @@ pub(crate) async fn snapshot(
 }
 
 pub(crate) fn through_bytes(snapshot: &Snapshot<Item>) -> Snapshot<Item> {
-    let read = Snapshot::from_bytes(&snapshot.to_bytes()).unwrap();
+    let read = Snapshot::from_bytes(snapshot.to_bytes()).unwrap();
     assert_eq!(&read, snapshot, "what was written is read");
     read
 }

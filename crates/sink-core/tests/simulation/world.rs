@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
-use sink_core::{Entry, SnapshotEntry};
+use sink_core::{Appender, Bytes, Entry, SnapshotEntry};
 use tokio::time::Instant;
 
 /// An entry with a number, a size and a lane.
@@ -36,13 +36,13 @@ impl Entry for Item {
 }
 
 impl SnapshotEntry for Item {
-    fn encode(&self, bytes: &mut Vec<u8>) {
+    fn encode(&self, bytes: &mut Appender<'_>) {
         for number in [self.id, self.size as u64, self.lane, self.quality as u64] {
-            bytes.extend(number.to_le_bytes());
+            bytes.extend_from_slice(&number.to_le_bytes());
         }
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, String> {
+    fn decode(bytes: Bytes) -> Result<Self, String> {
         let numbers: Vec<_> = bytes
             .chunks(8)
             .map(|chunk| chunk.try_into().map(u64::from_le_bytes))

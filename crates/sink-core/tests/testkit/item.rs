@@ -1,6 +1,6 @@
 //! What the connector in memory writes, and what can be wrong with it.
 
-use sink_core::{Entry, SnapshotEntry};
+use sink_core::{Appender, Bytes, Entry, SnapshotEntry};
 
 /// The service counts so many bytes for an entry's key.
 pub(crate) const KEY_BYTES: usize = 4;
@@ -57,7 +57,7 @@ impl Entry for Item {
 }
 
 impl SnapshotEntry for Item {
-    fn encode(&self, bytes: &mut Vec<u8>) {
+    fn encode(&self, bytes: &mut Appender<'_>) {
         let length = match self.wrong {
             Wrong::LosesBytesInSnapshots => 6.min(self.payload.len()),
             _ => self.payload.len(),
@@ -72,8 +72,8 @@ impl SnapshotEntry for Item {
         bytes.extend_from_slice(&self.payload[..length]);
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, String> {
-        let [mark, low, high, payload @ ..] = bytes else { return Err("short".to_owned()) };
+    fn decode(bytes: Bytes) -> Result<Self, String> {
+        let [mark, low, high, payload @ ..] = &bytes[..] else { return Err("short".to_owned()) };
         let length = usize::from(u16::from_le_bytes([*low, *high]));
         let wrong = match mark {
             1 => Wrong::PanicsAtShortSnapshots,

@@ -3,7 +3,7 @@ use std::fs;
 use tempfile::TempDir;
 
 use super::*;
-use crate::{destination::Entry, outcome::Reason};
+use crate::{Appender, Bytes, destination::Entry, outcome::Reason};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Text(String);
@@ -15,12 +15,12 @@ impl Entry for Text {
 }
 
 impl SnapshotEntry for Text {
-    fn encode(&self, bytes: &mut Vec<u8>) {
-        bytes.extend(self.0.as_bytes());
+    fn encode(&self, bytes: &mut Appender<'_>) {
+        bytes.extend_from_slice(self.0.as_bytes());
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, String> {
-        Ok(Self(String::from_utf8_lossy(bytes).into_owned()))
+    fn decode(bytes: Bytes) -> Result<Self, String> {
+        Ok(Self(String::from_utf8_lossy(&bytes).into_owned()))
     }
 }
 

@@ -1,23 +1,23 @@
 use proptest::{collection::vec, prelude::*};
 
 use super::*;
-use crate::destination::Entry;
+use crate::{Appender, destination::Entry};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Bytes(Vec<u8>);
+struct Blob(Vec<u8>);
 
-impl Entry for Bytes {
+impl Entry for Blob {
     fn size_bytes(&self) -> usize {
         self.0.len()
     }
 }
 
-impl SnapshotEntry for Bytes {
-    fn encode(&self, bytes: &mut Vec<u8>) {
-        bytes.extend(&self.0);
+impl SnapshotEntry for Blob {
+    fn encode(&self, bytes: &mut Appender<'_>) {
+        bytes.extend_from_slice(&self.0);
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, String> {
+    fn decode(bytes: Bytes) -> Result<Self, String> {
         match bytes.first() {
             Some(b'!') => Err("begins with a '!'".to_owned()),
             _ => Ok(Self(bytes.to_vec())),
@@ -25,17 +25,17 @@ impl SnapshotEntry for Bytes {
     }
 }
 
-type Routes = RouterSnapshot<u32, Bytes>;
+type Routes = RouterSnapshot<u32, Blob>;
 
 fn of(routes: &[(u32, &[u8])]) -> Routes {
     RouterSnapshot::new(routes.iter().map(|(key, bytes)| {
-        let entries = bytes.iter().map(|byte| Bytes(vec![*byte])).collect();
+        let entries = bytes.iter().map(|byte| Blob(vec![*byte])).collect();
         (*key, Snapshot::new("log", entries))
     }))
 }
 
 fn refusal(bytes: &[u8]) -> String {
-    let error = Routes::from_bytes(bytes).unwrap_err();
+    let error = Routes::from_bytes(bytes.to_vec()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Snapshot);
     error.to_string()
 }
@@ -68,7 +68,7 @@ fn hex(text: &str) -> Vec<u8> {
 #[test]
 fn version_1_stays_readable() {
     let snapshot = of(&[(7, b"a"), (12, b"bc")]);
-    assert_eq!(Routes::from_bytes(&hex(VERSION_1)).unwrap(), snapshot);
+    assert_eq!(Routes::from_bytes(hex(VERSION_1)).unwrap(), snapshot);
     assert_eq!(snapshot.to_bytes(), hex(VERSION_1), "and is what is written");
 }
 
@@ -82,7 +82,7 @@ fn routes_without_entries_are_left_out() {
 
 #[test]
 fn a_snapshot_of_a_single_sink_is_told_from_one_of_a_router() {
-    let single = Snapshot::new("log", vec![Bytes(vec![1])]).to_bytes();
+    let single = Snapshot::new("log", vec![Blob(vec![1])]).to_bytes();
     let expected = r#"decode: this is no router snapshot: it begins with "SINKSNAP", a router snapshot with "SINKROUT""#;
     assert_eq!(refusal(&single), expected);
 }
@@ -99,7 +99,7 @@ fn a_newer_version_is_refused() {
 
 #[test]
 fn a_key_that_cannot_be_parsed_is_named() {
-    let snapshot = Snapshot::new("log", vec![Bytes(vec![1])]);
+    let snapshot = Snapshot::new("log", vec![Blob(vec![1])]);
     let bytes = RouterSnapshot::new([("seven".to_owned(), snapshot)]).to_bytes();
     assert_eq!(
         refusal(&bytes),
@@ -118,14 +118,16 @@ fn an_entry_that_is_refused_is_named_with_its_route() {
 
 #[test]
 fn a_route_that_is_there_twice_is_refused() {
-    let mut writer = FORMAT.writer();
+    let mut bytes = Vec::new();
+    let mut writer = FORMAT.writer(&mut bytes);
     writer.number(2);
     for text in ["7", "07"] {
         writer.bytes(text.as_bytes());
-        writer.bytes(&Snapshot::new("log", vec![Bytes(vec![1])]).to_bytes());
+        writer.bytes(&Snapshot::new("log", vec![Blob(vec![1])]).to_bytes());
     }
+    writer.finish();
     assert_eq!(
-        refusal(&writer.finish()),
+        refusal(&bytes),
         "decode: route 2 of 2 cannot be read: it was there before (route=07)"
     );
 }
@@ -134,7 +136,7 @@ fn any_routes() -> impl Strategy<Value = Routes> {
     let entry = vec(any::<u8>().prop_filter("refused", |byte| *byte != b'!'), 0..5);
     vec((any::<u32>(), vec(entry, 1..5)), 0..5).prop_map(|routes| {
         RouterSnapshot::new(routes.into_iter().map(|(key, entries)| {
-            (key, Snapshot::new("log", entries.into_iter().map(Bytes).collect()))
+            (key, Snapshot::new("log", entries.into_iter().map(Blob).collect()))
         }))
     })
 }
@@ -142,7 +144,7 @@ fn any_routes() -> impl Strategy<Value = Routes> {
 proptest! {
     #[test]
     fn what_is_written_is_what_is_read(snapshot in any_routes()) {
-        prop_assert_eq!(Routes::from_bytes(&snapshot.to_bytes()).unwrap(), snapshot);
+        prop_assert_eq!(Routes::from_bytes(snapshot.to_bytes()).unwrap(), snapshot);
     }
 
     #[test]
@@ -150,22 +152,24 @@ proptest! {
         let mut bytes = snapshot.to_bytes();
         let bit = at.index(bytes.len() * 8);
         bytes[bit / 8] ^= 1 << (bit % 8);
-        prop_assert!(Routes::from_bytes(&bytes).is_err());
+        prop_assert!(Routes::from_bytes(bytes).is_err());
     }
 
     #[test]
     fn any_truncation_is_an_error(snapshot in any_routes(), at in any::<prop::sample::Index>()) {
         let bytes = snapshot.to_bytes();
-        prop_assert!(Routes::from_bytes(&bytes[..at.index(bytes.len())]).is_err());
+        prop_assert!(Routes::from_bytes(bytes[..at.index(bytes.len())].to_vec()).is_err());
     }
 
     #[test]
     fn no_bytes_make_it_panic(count in any::<u64>(), bytes in vec(any::<u8>(), 0..200)) {
-        drop(Routes::from_bytes(&bytes));
-        let mut writer = FORMAT.writer();
+        drop(Routes::from_bytes(bytes.clone()));
+        let mut sealed = Vec::new();
+        let mut writer = FORMAT.writer(&mut sealed);
         writer.number(usize::try_from(count).unwrap());
         writer.bytes(b"1");
         writer.bytes(&bytes);
-        drop(Routes::from_bytes(&writer.finish()));
+        writer.finish();
+        drop(Routes::from_bytes(sealed));
     }
 }

@@ -1,7 +1,7 @@
 use tempfile::TempDir;
 
 use super::*;
-use crate::{destination::Entry, snapshot::Snapshot, snapshot::SnapshotEntry};
+use crate::{Appender, Bytes, destination::Entry, snapshot::Snapshot, snapshot::SnapshotEntry};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Number(u8);
@@ -13,11 +13,11 @@ impl Entry for Number {
 }
 
 impl SnapshotEntry for Number {
-    fn encode(&self, bytes: &mut Vec<u8>) {
+    fn encode(&self, bytes: &mut Appender<'_>) {
         bytes.push(self.0);
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, String> {
+    fn decode(bytes: Bytes) -> Result<Self, String> {
         bytes.first().map(|byte| Self(*byte)).ok_or_else(|| "empty".to_owned())
     }
 }
