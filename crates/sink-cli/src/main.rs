@@ -18,6 +18,11 @@ use std::{
     process::ExitCode,
 };
 
+/// Payloads are allocated in one thread and freed in another, and requests are large: the system's
+/// allocator takes a tenth to a sixth more processor time for that.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let (send, target) = args::read();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
