@@ -154,9 +154,9 @@ pub struct Source {
     /// Tasks that write.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1000))]
     producers: u64,
-    /// Take a receipt for each record, and await it.
-    #[arg(long)]
-    tracked: bool,
+    /// How they write. At a rate that is offered (`stuck`, `offered`) only `write` will do.
+    #[arg(long, value_enum, default_value_t = Call::Write)]
+    call: Call,
     /// Lanes that the records are in, one after another.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     lanes: u64,
@@ -194,7 +194,7 @@ impl Source {
             fresh: !self.shared,
             amount,
             producers: self.producers,
-            call: if self.tracked { Call::WriteTracked } else { Call::Write },
+            call: self.call,
             lanes: self.lanes,
             offered: None,
             timed: self.timed,

@@ -8,7 +8,7 @@ use tokio::{runtime::Runtime, task::JoinSet};
 use super::{
     judge,
     ledger::{Arrived, Born, Ledger},
-    plan::{Amount, Call, Plan},
+    plan::{Amount, Plan},
     record::Template,
     report::Report,
     service::{Service, Store},
@@ -127,7 +127,7 @@ impl Measured {
         report.put("size", plan.size);
         report.put("payload", if plan.fresh { "fresh" } else { "shared" });
         report.put("producers", plan.producers);
-        report.put("tracked", plan.call == Call::WriteTracked);
+        report.put("call", plan.call.name());
         report.put("lanes", plan.lanes);
         report.put("buffer", plan.buffer);
         report.put("allocator", if cfg!(feature = "mimalloc") { "mimalloc" } else { "system" });

@@ -15,7 +15,7 @@ const RUNS: &[&str] = &[
     "noop --size 10240 --records 1000000",
     "noop --producers 2",
     "noop --producers 4",
-    "noop --tracked --records 10000000",
+    "noop --call tracked --records 10000000",
     "noop --lanes 64 --records 10000000",
     "noop --lanes 1000000 --records 10000000",
     "noop --timed",
