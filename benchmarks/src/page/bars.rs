@@ -68,10 +68,12 @@ impl Bars<'_> {
             let top = HEADER + each * row as i32;
             let middle = top + (each - GAP) / 2;
             root.draw(&Text::new(name.as_str(), (LEFT - 10, middle), text(13, HPos::Right)))?;
-            for (place, (spread, color)) in spreads.iter().zip(COLORS).enumerate() {
-                if let Some(spread) = spread {
-                    bar(&root, top + BAR * place as i32, x, *spread, color)?;
-                }
+            let bars = spreads.iter().zip(COLORS).filter_map(|(s, color)| Some(((*s)?, color)));
+            let bars: Vec<_> = bars.collect();
+            // A bar that is alone stands beside its name.
+            let first = middle - BAR * bars.len() as i32 / 2;
+            for (place, (spread, color)) in bars.into_iter().enumerate() {
+                bar(&root, first + BAR * place as i32, x, spread, color)?;
             }
         }
         if let Some(line) = self.line {

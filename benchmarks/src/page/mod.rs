@@ -167,3 +167,64 @@ fn lines(measured: &Measured) -> String {
     }
     lines
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::speed::suite::{RUNS, WIRE};
+
+    /// Everything, with figures that tell nothing but where they stand.
+    fn measured(with_flink: bool) -> Measured {
+        let report = |place: usize, round: u32| {
+            let figure = f64::from(round) + place as f64;
+            json!({
+                "records_per_s": 1e6 * figure, "cpu_ns_per_record": 30.0 + figure,
+                "cpu_us_per_record": 0.03 + 0.001 * figure, "peak_rss_mb": figure,
+                "capacity_used": 0.9, "sent_per_accepted": 1.0 + 0.01 * figure,
+                "sent_per_accepted_while_writing": 1.0 + 0.02 * figure,
+                "accepted_per_100ms": vec![5000 - 500 * round; 181], "take_ms": figure,
+            })
+        };
+        let reports = |place| (1..=5).map(|round| report(place, round)).collect::<Vec<_>>();
+        let flow = |(place, run): (usize, &Run)| {
+            let flink = if with_flink && !run.flink.is_empty() { reports(place) } else { vec![] };
+            Flow { run: *run, ours: reports(place), flink }
+        };
+        let ratio = json!({"median": 0.6, "low": 0.55, "high": 1.125});
+        let summary = json!({"summary": true, "cpu_ratio": ratio, "throughput_ratio": ratio});
+        let wire = WIRE.iter().map(|name| (*name, vec![summary.clone()])).collect();
+        Measured { rounds: 5, flows: RUNS.iter().enumerate().map(flow).collect(), wire }
+    }
+
+    #[test]
+    fn every_chart_of_the_page_is_there_and_every_figure_is_in_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let page =
+            write(&[("machine", "none".to_owned())], &measured(true), folder.path()).unwrap();
+        let text = fs::read_to_string(page).unwrap();
+        let linked: Vec<_> = text.split("](benchmarks/").skip(1).collect();
+        let linked: Vec<_> = linked.iter().filter_map(|rest| rest.split(')').next()).collect();
+        assert_eq!(linked.iter().filter(|file| file.ends_with(".svg")).count(), 7, "{linked:?}");
+        for file in linked {
+            let length = fs::metadata(folder.path().join("benchmarks").join(file)).unwrap().len();
+            assert!(length > 1000, "{file}: {length} bytes");
+        }
+        for name in RUNS.iter().map(|run| run.ours).chain(WIRE.iter().copied()) {
+            assert!(text.contains(&format!("\n| `{name}` |")), "{name}");
+        }
+        assert!(text.contains("| 0.600 [0.550–1.125] |"), "{text}");
+        let lines = fs::read_to_string(folder.path().join("benchmarks/runs.ndjson")).unwrap();
+        let flinks = RUNS.iter().filter(|run| !run.flink.is_empty()).count();
+        assert_eq!(lines.lines().count(), 5 * (RUNS.len() + flinks) + WIRE.len());
+        assert!(lines.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()));
+    }
+
+    #[test]
+    fn without_flink_the_page_says_nothing_of_it() {
+        let text = text(&[], &measured(false), &[], None);
+        // But for how to repeat it with the harness, and whose defaults ours are.
+        assert!(!text.contains("Beside Flink") && !text.contains("ratio |"), "{text}");
+        assert!(text.contains("## To repeat it"));
+        assert!(self::text(&[], &measured(true), &[], None).contains("## Beside Flink"));
+    }
+}

@@ -68,7 +68,12 @@ const METRICS: &[Metric] = &[
         group: Group::Far,
         title: "A destination that answers after 20 ms",
         what: "1,000 records/s: more is better. 1,250 is what 50 requests of 500 records can carry",
-        ours: |reports| Spread::at(reports, "/records_per_s", 1e-3),
+        // Where a rate is offered, it is all that there is to see.
+        ours: |reports| {
+            let is_offered = |report: &Value| report.get("offered_per_s").is_some();
+            let free = !reports.iter().any(is_offered);
+            free.then(|| Spread::at(reports, "/records_per_s", 1e-3))?
+        },
         flink: |reports| Spread::at(reports, "/records_per_s", 1e-3),
         line: Some(1250.0),
     },
@@ -136,10 +141,10 @@ impl Metric {
         let has_flink = flows.iter().any(|flow| !flow.flink.is_empty());
         let series: &[_] = if has_flink { &[OURS, FLINK] } else { &[OURS] };
         let of = |flow: &&Flow| {
-            let spreads = [(self.ours)(&flow.ours), (self.flink)(&flow.flink)];
-            (label(flow.run.ours), spreads.into_iter().take(series.len()).collect())
+            let spreads = [Some((self.ours)(&flow.ours)?), (self.flink)(&flow.flink)];
+            Some((label(flow.run.ours), spreads.into_iter().take(series.len()).collect()))
         };
-        let rows: Vec<_> = flows.iter().map(of).collect();
+        let rows: Vec<_> = flows.iter().filter_map(of).collect();
         if rows.is_empty() {
             return Ok(false);
         }
@@ -167,14 +172,17 @@ fn draw_steps(flow: &Flow, folder: &Path) -> Result<Option<Chart>> {
     Ok(Some(chart))
 }
 
-/// The rate that a run's destination takes, at both ends of each time in which it is the same;
-/// nothing where there is none.
+/// The rate that a run's destination takes, at both ends of each tenth of a second; nothing where
+/// it is always the same.
 fn capacity(name: &str) -> Option<Points> {
     let bench = Bench::try_parse_from(["bench"].into_iter().chain(name.split(' '))).ok()?;
     let plan = bench.workload.plan()?;
     let (capacity, Amount::For(length)) = (plan.behaviour.capacity?, plan.amount) else {
         return None;
     };
+    if !capacity.changes() {
+        return None;
+    }
     let mut points = Points::new();
     let tick = Duration::from_millis(100);
     let ticks = (length.as_millis() / tick.as_millis()) as u32;
@@ -228,6 +236,7 @@ mod tests {
         assert_eq!(points.first(), Some(&(0.0, 50_000.0)));
         assert!(points.contains(&(1.5, 25_000.0)));
         assert_eq!(points.last(), Some(&(3.0, 50_000.0)));
+        assert_eq!(capacity("throttled"), None);
         assert_eq!(capacity("noop"), None);
     }
 }

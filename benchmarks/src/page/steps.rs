@@ -61,7 +61,7 @@ pub fn draw(file: &Path, capacity: &Points, series: &[(&str, Points)]) -> Result
         .margin_top(10)
         .x_label_area_size(45)
         .y_label_area_size(60)
-        .build_cartesian_2d(0.0..end, 0.0..(highest / 1e4).ceil() * 1e4)?;
+        .build_cartesian_2d(0.0..end, 0.0..1.1 * highest)?;
     chart
         .configure_mesh()
         .disable_x_mesh()
