@@ -182,7 +182,12 @@ impl Producer {
     }
 }
 
-async fn expect_delivery(receipt: Receipt) -> Result<()> {
+/// Awaits a receipt.
+///
+/// # Errors
+///
+/// When the record was not delivered.
+pub async fn expect_delivery(receipt: Receipt) -> Result<()> {
     let sequence = receipt.sequence();
     match receipt.await? {
         Settled::Delivered => Ok(()),
