@@ -32,11 +32,12 @@ fn the_core_allocates_for_requests_and_never_for_records() {
 }
 
 #[test]
-fn a_receipt_is_allocated_once() {
+fn a_receipt_is_allocated_once_and_waits_in_a_node_of_several() {
     let [plain, tracked] = [Call::Write, Call::Tracked]
         .map(|call| allocations_per_record(call, Payload::Shared).unwrap());
     let receipt = tracked - plain;
-    assert!((receipt - 1.0).abs() < 1e-2, "{receipt} allocations a receipt");
+    // Its channel, and a sixth of a B-tree's node, where the driver keeps it.
+    assert!((1.0..1.25).contains(&receipt), "{receipt} allocations a receipt");
 }
 
 #[test]
