@@ -24,7 +24,7 @@ pub struct Run {
     pub group: Group,
     /// The arguments of `bench`, which are its name too.
     pub ours: &'static str,
-    /// What is the same to Flink's writer, as the [harness](Flink) takes it; empty if nothing is.
+    /// What is the same to Flink's writer, as the [harness](super::flink) takes it; empty if nothing is.
     pub flink: &'static str,
 }
 
