@@ -5,6 +5,7 @@
 //! buffer, the driver empties it. Nothing here needs time, and no record is refused.
 
 use std::{
+    collections::VecDeque,
     convert::Infallible,
     sync::{
         Arc,
@@ -16,7 +17,11 @@ use sink_core::{Batch, Destination, Limits, Outcome, Sink};
 
 use crate::{
     Result,
-    speed::record::{Record, Template},
+    speed::{
+        plan::Call,
+        record::{Record, Template},
+        source::expect_delivery,
+    },
 };
 
 /// Bytes of a payload.
@@ -31,10 +36,17 @@ pub enum Payload {
     Fresh,
 }
 
-impl Payload {
-    /// Each kind, and what it is called.
-    pub const ALL: [(&'static str, Self); 2] = [("shared", Self::Shared), ("fresh", Self::Fresh)];
-}
+/// What is counted, and what it is called: each payload by `write`, and each call with a payload
+/// that costs nothing.
+pub const ALL: [(&str, Call, Payload); 4] = [
+    ("fresh", Call::Write, Payload::Fresh),
+    ("shared", Call::Write, Payload::Shared),
+    ("write-all", Call::WriteAll, Payload::Shared),
+    ("tracked", Call::Tracked, Payload::Shared),
+];
+
+/// Receipts that are held before the oldest is awaited.
+const MOST_RECEIPTS: usize = 1000;
 
 /// Adds up the numbers of the records that come.
 #[derive(Debug)]
@@ -75,7 +87,7 @@ impl Destination for Adder {
 /// # Errors
 ///
 /// When the sink fails, or something else arrived than what was written.
-pub fn run(payload: Payload, records: u64) -> Result<()> {
+pub fn run(call: Call, payload: Payload, records: u64) -> Result<()> {
     let template = Template::new(SIZE, payload == Payload::Fresh);
     let sum = Arc::new(AtomicU64::new(0));
     let adder = Adder(Arc::clone(&sum));
@@ -83,9 +95,7 @@ pub fn run(payload: Payload, records: u64) -> Result<()> {
     runtime.block_on(async {
         let converter = move |number: u64| template.record(number);
         let sink = Sink::builder(converter, adder).seed(1).build()?;
-        for number in 0..records {
-            sink.write(number).await?;
-        }
+        write(&sink, call, records).await?;
         let delivered = sink.close().await?.counters.delivered.entries as u64;
         let (found, expected) = (sum.load(Ordering::Relaxed), records * (records - 1) / 2);
         if (delivered, found) == (records, expected) {
@@ -93,6 +103,36 @@ pub fn run(payload: Payload, records: u64) -> Result<()> {
         }
         Err(format!("{delivered} of {records} delivered; sum {found}, not {expected}").into())
     })
+}
+
+async fn write(sink: &Sink<u64, Record>, call: Call, records: u64) -> Result<()> {
+    match call {
+        Call::Write => {
+            for number in 0..records {
+                sink.write(number).await?;
+            }
+        }
+        Call::WriteAll => {
+            sink.write_all(0..records).await?;
+        }
+        Call::Tracked => {
+            let mut receipts = VecDeque::with_capacity(MOST_RECEIPTS);
+            for number in 0..records {
+                if receipts.len() == MOST_RECEIPTS
+                    && let Some(oldest) = receipts.pop_front()
+                {
+                    expect_delivery(oldest).await?;
+                }
+                receipts.push_back(sink.write_tracked(number).await?);
+            }
+            // What does not fill a request would wait for its time otherwise.
+            sink.flush().await?;
+            for receipt in receipts {
+                expect_delivery(receipt).await?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// What one record more adds to a total: what starting and ending cost falls out.

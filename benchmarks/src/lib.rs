@@ -11,12 +11,13 @@
 //! - [`figures`] runs every scenario for a limiter; [`table`] and [`chart`] show them.
 //!
 //! Speed is measured in real time by [`speed`], and counted in instructions and allocations of the
-//! [`hot_path`].
+//! [`hot_path`]. [`page`] shows the figures.
 
 pub mod chart;
 pub mod figures;
 pub mod hot_path;
 pub mod limiters;
+pub mod page;
 pub mod recorder;
 pub mod scenarios;
 pub mod simulation;

@@ -23,6 +23,11 @@ impl Capacity {
         self
     }
 
+    /// Whether it is not the same all the time.
+    pub fn changes(&self) -> bool {
+        self.steps.len() > 1
+    }
+
     /// How many records a second at this time.
     pub fn at(&self, at: Duration) -> f64 {
         self.steps.iter().rev().find(|(from, _)| *from <= at).map_or(0.0, |(_, rate)| *rate)

@@ -4,16 +4,17 @@ use allocation_counter::measure;
 use sink_benchmarks::{
     Result,
     hot_path::{self, Payload},
+    speed::plan::Call,
 };
 
 const RECORDS: [u64; 2] = [20_000, 120_000];
 const RECORDS_OF_A_REQUEST: f64 = 500.0;
 
-fn allocations_per_record(payload: Payload) -> Result<f64> {
+fn allocations_per_record(call: Call, payload: Payload) -> Result<f64> {
     // The counter counts those of its own thread; the hot path has one.
     let count = |records| {
         let mut result = Ok(());
-        let info = measure(|| result = hot_path::run(payload, records));
+        let info = measure(|| result = hot_path::run(call, payload, records));
         result.map(|()| info.count_total)
     };
     hot_path::per_record(RECORDS, count)
@@ -21,14 +22,30 @@ fn allocations_per_record(payload: Payload) -> Result<f64> {
 
 #[test]
 fn the_core_allocates_for_requests_and_never_for_records() {
-    let per_request = RECORDS_OF_A_REQUEST * allocations_per_record(Payload::Shared).unwrap();
-    // The task that sends it, and its place in the `JoinSet`. None less, or the counter is broken.
-    assert!((1.9..=2.1).contains(&per_request), "{per_request} allocations a request");
+    for call in [Call::Write, Call::WriteAll] {
+        let per_record = allocations_per_record(call, Payload::Shared).unwrap();
+        let per_request = RECORDS_OF_A_REQUEST * per_record;
+        // The task that sends it, and its place in the `JoinSet`. None less, or the counter is
+        // broken.
+        assert!((1.9..=2.1).contains(&per_request), "{call:?}: {per_request} a request");
+    }
+}
+
+#[test]
+fn a_receipt_is_allocated_once_and_waits_in_a_node_of_several() {
+    let [plain, tracked] = [Call::Write, Call::Tracked]
+        .map(|call| allocations_per_record(call, Payload::Shared).unwrap());
+    let receipt = tracked - plain;
+    // Its channel, and a sixth of a B-tree's node, where the driver keeps it.
+    assert!((1.0..1.25).contains(&receipt), "{receipt} allocations a receipt");
 }
 
 #[test]
 fn a_fresh_payload_is_allocated_once() {
-    let [shared, fresh] =
-        [Payload::Shared, Payload::Fresh].map(|payload| allocations_per_record(payload).unwrap());
-    assert!((fresh - shared - 1.0).abs() < 1e-3, "{fresh} allocations a record, {shared} without");
+    for call in [Call::Write, Call::WriteAll] {
+        let [shared, fresh] = [Payload::Shared, Payload::Fresh]
+            .map(|payload| allocations_per_record(call, payload).unwrap());
+        let payload = fresh - shared;
+        assert!((payload - 1.0).abs() < 1e-3, "{call:?}: {payload} allocations a payload");
+    }
 }

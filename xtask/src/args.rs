@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::bench;
 use crate::new_connector::Request;
 
 /// What `cargo xtask --help` prints.
@@ -25,6 +26,18 @@ COMMANDS
     demo [--release] [<args>]
         Builds the program `sink` and the demonstration, and runs the demonstration with the path
         of `sink` and <args>. Needs no LocalStack and no network.
+
+    bench [--runs 5] [--only <word>] [--out <folder>] [--flink <folder>]
+        Builds the benchmarks, runs them so many times in turn, checks every record, and writes
+        docs/benchmarks.md with its charts. Takes half an hour, twice that on a busy machine, whose
+        figures say little; needs Linux.
+        --only <word>     what has this in its name; the page goes to target/benchmarks
+        --out <folder>    gets benchmarks.md, and benchmarks/ with charts and runs.ndjson
+        --flink <folder>  has a bash script run.sh that runs Flink's AsyncSinkWriter, for the same
+                          workloads in turn with ours. It is called as
+                              bash run.sh noop size=100 records=40_000_000 runs=1
+                          and prints one line of JSON for the measured run, with \"ok\": true if each
+                          record was accepted once. benchmarks/src/speed/flink.rs has all names.
 
     localstack start | stop | status
         Keeps one LocalStack up between test runs, which `test` then uses and leaves alone.
@@ -65,6 +78,7 @@ pub(crate) enum Command {
     Test { cargo_args: Vec<String> },
     Demo { release: bool, args: Vec<String> },
     LocalStack(Action),
+    Bench(bench::Request),
     NewConnector(Request),
 }
 
@@ -114,6 +128,7 @@ pub(crate) fn parse(words: &[String]) -> Result<Command, String> {
             },
             _ => Err("`localstack` takes one of start, stop, status".to_owned()),
         },
+        "bench" => benchmarks(rest).map(Command::Bench),
         "new-connector" => new_connector(rest).map(Command::NewConnector),
         other => Err(format!("there is no command `{other}`")),
     }
@@ -138,6 +153,28 @@ fn new_connector(words: &[String]) -> Result<Request, String> {
     }
     let name = name.ok_or("`new-connector` takes a name, such as `event-bus`")?;
     Ok(Request { name, plain, into })
+}
+
+fn benchmarks(words: &[String]) -> Result<bench::Request, String> {
+    let mut request = bench::Request { runs: 5, only: None, out: None, flink: None };
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        if !["--runs", "--only", "--out", "--flink"].contains(&word.as_str()) {
+            return Err(format!("`bench` takes --runs, --only, --out and --flink, not `{word}`"));
+        }
+        let value = words.next().ok_or_else(|| format!("`{word}` takes a value"))?;
+        match word.as_str() {
+            "--runs" => {
+                let number = value.parse().ok().filter(|number| *number > 0);
+                request.runs =
+                    number.ok_or_else(|| format!("`--runs` is a number from 1, not `{value}`"))?;
+            }
+            "--only" => request.only = Some(value.clone()),
+            "--out" => request.out = Some(value.into()),
+            _ => request.flink = Some(value.into()),
+        }
+    }
+    Ok(request)
 }
 
 fn is_help(word: &str) -> bool {
@@ -230,6 +267,25 @@ mod tests {
             ("new-connector redis kafka", "`kafka`"),
             ("new-connector redis --from x", "`--from`"),
             ("new-connector redis --into", "takes a folder"),
+        ] {
+            let wrong = parsed(line).unwrap_err();
+            assert!(wrong.contains(expected), "{line}: {wrong}");
+        }
+    }
+
+    #[test]
+    fn bench_runs_five_times_and_takes_four_options() {
+        let all = bench::Request { runs: 5, only: None, out: None, flink: None };
+        assert_eq!(parsed("bench"), Ok(Command::Bench(all)));
+        let (only, out, flink) = (Some("noop".into()), Some("x".into()), Some("y".into()));
+        let some = bench::Request { runs: 2, only, out, flink };
+        let line = "bench --runs 2 --only noop --out x --flink y";
+        assert_eq!(parsed(line), Ok(Command::Bench(some)));
+        for (line, expected) in [
+            ("bench --runs 0", "`0`"),
+            ("bench --runs", "`--runs` takes a value"),
+            ("bench noop", "not `noop`"),
+            ("bench --onyl noop", "not `--onyl`"),
         ] {
             let wrong = parsed(line).unwrap_err();
             assert!(wrong.contains(expected), "{line}: {wrong}");

@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that talks to its user")]
 
 mod args;
+mod bench;
 mod demo;
 mod http;
 mod localstack;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         }
         Command::Test { cargo_args } => test::run(&cargo_args),
         Command::Demo { release, args } => demo::run(release, &args),
+        Command::Bench(request) => bench::run(&request),
         Command::NewConnector(request) => new_connector::run(&request).map_err(Failure::from),
         Command::LocalStack(action) => localstack::command(action).map_err(Failure::from),
     };

@@ -6,10 +6,10 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use sink_benchmarks::{
-    Result,
+    Result, page,
     speed::{
         args::{Bench, Workload},
-        run, state, suite,
+        rounds, run, state,
     },
 };
 
@@ -34,8 +34,12 @@ fn measure(workload: &Workload) -> Result<bool> {
         eprintln!("bench: this is no release build; its figures say nothing");
     }
     let report = match (workload, workload.plan()) {
-        (Workload::All { runs, out, only }, _) => {
-            return suite::run(*runs, only, out.as_deref()).map(|()| true);
+        (Workload::All(asked), _) => {
+            let facts = page::facts::facts();
+            let measured = rounds::run(asked)?;
+            let page = page::write(&facts, &measured, &asked.out)?;
+            eprintln!("{}", page.display());
+            return Ok(true);
         }
         (_, None) => return Ok(true),
         (Workload::Snapshot { .. }, Some(plan)) => state::run(&plan)?,

@@ -5,12 +5,10 @@
 
 use std::{collections::BTreeMap, env, fs, path::Path, process::Command, process::ExitCode};
 
-use sink_benchmarks::{
-    Result,
-    hot_path::{self, Payload},
-};
+use sink_benchmarks::{Result, hot_path};
 
-const USAGE: &str = "usage: hot-path [--check | --write | --run shared|fresh RECORDS]
+const USAGE: &str =
+    "usage: hot-path [--check | --write | --run fresh|shared|write-all|tracked RECORDS]
   --check   count with valgrind, and fail if it is 5 % more than the baseline (or 5 % less: then
             write it, so that what was won is kept)
   --write   count, and write the baseline
@@ -28,7 +26,7 @@ fn main() -> ExitCode {
     let done = match words[..] {
         [] | ["--check"] => check(),
         ["--write"] => write(),
-        ["--run", payload, records] => run(payload, records),
+        ["--run", name, records] => run(name, records),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);
@@ -43,14 +41,13 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(payload: &str, records: &str) -> Result<()> {
-    let found = Payload::ALL.iter().find(|(name, _)| *name == payload);
-    let (_, payload) =
-        found.ok_or_else(|| format!("the payload is shared or fresh, not {payload}"))?;
-    hot_path::run(*payload, records.parse().map_err(|error| format!("{records}: {error}"))?)
+fn run(name: &str, records: &str) -> Result<()> {
+    let found = hot_path::ALL.iter().find(|(of, ..)| *of == name);
+    let (_, call, payload) = *found.ok_or_else(|| format!("what is {name}?\n{USAGE}"))?;
+    hot_path::run(call, payload, records.parse().map_err(|error| format!("{records}: {error}"))?)
 }
 
-/// Instructions for each record, by the name of the payload.
+/// Instructions for each record, by the name of what is counted.
 fn count() -> Result<BTreeMap<String, f64>> {
     if cfg!(debug_assertions) {
         return Err("this is no release build; add --release".into());
@@ -58,16 +55,16 @@ fn count() -> Result<BTreeMap<String, f64>> {
     let program = env::current_exe()?;
     let count =
         |name: &str| hot_path::per_record(RECORDS, |records| instructions(&program, name, records));
-    Payload::ALL.iter().map(|(name, _)| Ok(((*name).to_owned(), count(name)?))).collect()
+    hot_path::ALL.iter().map(|(name, ..)| Ok(((*name).to_owned(), count(name)?))).collect()
 }
 
 /// All instructions of one run.
-fn instructions(program: &Path, payload: &str, records: u64) -> Result<u64> {
+fn instructions(program: &Path, name: &str, records: u64) -> Result<u64> {
     let records = records.to_string();
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
         .arg(program)
-        .args(["--run", payload, &records])
+        .args(["--run", name, &records])
         .output()
         .map_err(|error| format!("valgrind: {error}; install it (apt-get install valgrind)"))?;
     let said = String::from_utf8_lossy(&output.stderr);
@@ -80,7 +77,7 @@ fn instructions(program: &Path, payload: &str, records: u64) -> Result<u64> {
 
 fn write() -> Result<()> {
     let mut lines = String::from(
-        "# Instructions for each record of the hot path: payload, count. Written by\n\
+        "# Instructions for each record of the hot path: what is counted, how many. Written by\n\
          # cargo run --release -p sink-benchmarks --bin hot-path -- --write\n",
     );
     for (name, count) in count()? {

@@ -120,18 +120,26 @@ pub enum Workload {
         #[arg(long, default_value_t = 1024, value_parser = size)]
         size: usize,
     },
-    /// Everything, several times in turn, as tables of medians.
-    All {
-        /// How often.
-        #[arg(long, default_value_t = 5)]
-        runs: usize,
-        /// Where the tables go; standard output if nowhere.
-        #[arg(long)]
-        out: Option<PathBuf>,
-        /// Only what has this in its name.
-        #[arg(long, default_value = "")]
-        only: String,
-    },
+    /// Everything, several times in turn, as a page of tables and charts.
+    All(Suite),
+}
+
+/// What of everything, how often, and where the page goes.
+#[derive(Debug, Clone, Args)]
+pub struct Suite {
+    /// How often each is run.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    pub runs: u32,
+    /// The folder of the page: it gets `benchmarks.md`, and in `benchmarks/` the charts and the
+    /// report of each run, `runs.ndjson`.
+    #[arg(long)]
+    pub out: PathBuf,
+    /// Only what has this in its name.
+    #[arg(long, default_value = "")]
+    pub only: String,
+    /// A folder with the harness `run.sh` of Flink's writer, to be run in turn with ours.
+    #[arg(long)]
+    pub flink: Option<PathBuf>,
 }
 
 /// How long the destination takes.
@@ -154,9 +162,9 @@ pub struct Source {
     /// Tasks that write.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1000))]
     producers: u64,
-    /// Take a receipt for each record, and await it.
-    #[arg(long)]
-    tracked: bool,
+    /// How they write. At a rate that is offered (`stuck`, `offered`) only `write` will do.
+    #[arg(long, value_enum, default_value_t = Call::Write)]
+    call: Call,
     /// Lanes that the records are in, one after another.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     lanes: u64,
@@ -194,7 +202,7 @@ impl Source {
             fresh: !self.shared,
             amount,
             producers: self.producers,
-            call: if self.tracked { Call::WriteTracked } else { Call::Write },
+            call: self.call,
             lanes: self.lanes,
             offered: None,
             timed: self.timed,
@@ -268,7 +276,7 @@ impl Workload {
                 sabotage: None,
                 behaviour: Behaviour::default(),
             },
-            Self::All { .. } => return None,
+            Self::All(_) => return None,
         })
     }
 }

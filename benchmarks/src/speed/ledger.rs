@@ -135,6 +135,11 @@ impl Ledger {
         &self.delivery
     }
 
+    /// How many records were stored in each [`WINDOW`] since the start.
+    pub fn series(&self) -> &[u64] {
+        &self.series
+    }
+
     /// The fewest records that were stored in `windows` windows on end, between two times.
     pub fn fewest(&self, windows: usize, from: Instant, until: Instant) -> Option<u64> {
         let during = self.window(from)..self.window(until);

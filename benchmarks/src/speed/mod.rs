@@ -8,10 +8,12 @@
 //! - [`source`] writes [`record`]s, [`service`] takes them, as [`judge`] decides; [`far`] is the
 //!   destination that needs time to answer; [`ledger`] knows what arrived.
 //! - [`run`] does one run and makes the [`report`] of it, with [`usage`] and [`histogram`].
-//! - [`state`] measures snapshots of [`kept`] payloads; [`suite`] runs everything and writes the tables.
+//! - [`state`] measures snapshots of [`kept`] payloads; [`suite`] lists what the [`page`](crate::page) shows, [`rounds`]
+//!   runs it, and a [`flink`] harness in turn with it.
 
 pub mod args;
 pub mod far;
+pub mod flink;
 pub mod histogram;
 pub mod judge;
 pub mod kept;
@@ -19,6 +21,7 @@ pub mod ledger;
 pub mod plan;
 pub mod record;
 pub mod report;
+pub mod rounds;
 pub mod run;
 pub mod service;
 pub mod source;

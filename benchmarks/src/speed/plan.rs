@@ -15,13 +15,27 @@ pub enum Amount {
     For(Duration),
 }
 
-/// The call that writes. A call that takes many records at once would be one more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The call that writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Call {
     /// `write` in a loop.
     Write,
+    /// `write_all`, once for all records of a producer: its iterator makes them one by one.
+    WriteAll,
     /// `write_tracked` in a loop; each receipt is awaited.
-    WriteTracked,
+    Tracked,
+}
+
+impl Call {
+    /// As the command line has it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Write => "write",
+            Self::WriteAll => "write-all",
+            Self::Tracked => "tracked",
+        }
+    }
 }
 
 /// What the destination does with records.

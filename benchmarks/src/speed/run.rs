@@ -8,7 +8,7 @@ use tokio::{runtime::Runtime, task::JoinSet};
 use super::{
     judge,
     ledger::{Arrived, Born, Ledger},
-    plan::{Amount, Call, Plan},
+    plan::{Amount, Plan},
     record::Template,
     report::Report,
     service::{Service, Store},
@@ -131,7 +131,7 @@ impl Measured {
         report.put("size", plan.size);
         report.put("payload", if plan.fresh { "fresh" } else { "shared" });
         report.put("producers", plan.producers);
-        report.put("tracked", plan.call == Call::WriteTracked);
+        report.put("call", plan.call.name());
         report.put("lanes", plan.lanes);
         report.put("buffer", plan.buffer);
         report.put("allocator", if cfg!(feature = "mimalloc") { "mimalloc" } else { "system" });
@@ -170,6 +170,10 @@ impl Measured {
             report.put_float("capacity_per_s", capacity.at(Duration::ZERO));
             report.put_float("capacity_used", accepted as f64 / room);
             report.put_float("sent_per_accepted", (accepted + refused) as f64 / accepted as f64);
+            if capacity.changes() {
+                // For whoever wants to see how fast a change was found.
+                report.put("accepted_per_100ms", self.store.ledger(|l| l.series().to_vec()));
+            }
         } else if latency > 0.0 && plan.offered.is_none() {
             let bound = 50.0 * 500.0 / latency * (1.0 - behaviour.fails);
             report.put_float("fails", behaviour.fails);

@@ -56,9 +56,13 @@ impl Producer {
     /// The first of the sink, or of a receipt.
     pub async fn run(self) -> Result<Written> {
         match (self.plan.offered, self.plan.call) {
-            (Some(rate), _) => self.offer(rate).await,
-            (None, Call::Write) => self.write_all().await,
-            (None, Call::WriteTracked) => self.write_tracked().await,
+            (Some(rate), Call::Write) => self.offer(rate).await,
+            (Some(_), call) => {
+                Err(format!("a rate is offered by `write`, not by `{}`", call.name()).into())
+            }
+            (None, Call::Write) => self.write_each().await,
+            (None, Call::WriteAll) => self.write_all().await,
+            (None, Call::Tracked) => self.write_tracked().await,
         }
     }
 
@@ -74,7 +78,7 @@ impl Producer {
     }
 
     /// Writes as fast as the sink takes it.
-    async fn write_all(self) -> Result<Written> {
+    async fn write_each(self) -> Result<Written> {
         let (records, until) = self.share();
         let mut written = Written::default();
         let mut number = self.index;
@@ -104,7 +108,25 @@ impl Producer {
         Ok(())
     }
 
-    /// The same, with a receipt for each.
+    /// The same in one call. A sample is born when the sink takes it from the iterator; how long
+    /// the call took says nothing of one record.
+    async fn write_all(self) -> Result<Written> {
+        let (records, until) = self.share();
+        let is_over = || until.is_some_and(|until| Instant::now() >= until);
+        let numbers = (self.index..).step_by(self.plan.producers as usize);
+        let numbers = (0..records).zip(numbers).map_while(|(written, number)| {
+            if written.is_multiple_of(SAMPLE) && is_over() {
+                return None;
+            }
+            if let Some(born) = self.born.as_ref().filter(|_| number.is_multiple_of(SAMPLE)) {
+                born.note(number, Instant::now());
+            }
+            Some(number)
+        });
+        Ok(Written { records: self.sink.write_all(numbers).await?, times: Histogram::default() })
+    }
+
+    /// As [`write_each`](Self::write_each), with a receipt for each.
     async fn write_tracked(self) -> Result<Written> {
         let (records, until) = self.share();
         let mut written = Written::default();
@@ -160,7 +182,12 @@ impl Producer {
     }
 }
 
-async fn expect_delivery(receipt: Receipt) -> Result<()> {
+/// Awaits a receipt.
+///
+/// # Errors
+///
+/// When the record was not delivered.
+pub async fn expect_delivery(receipt: Receipt) -> Result<()> {
     let sequence = receipt.sequence();
     match receipt.await? {
         Settled::Delivered => Ok(()),

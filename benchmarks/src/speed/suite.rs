@@ -1,171 +1,198 @@
-//! Everything, several times in turn, and the tables of it.
+//! What the page shows: which workloads there are, and what they are compared with.
 
-use std::{env, fmt::Write as _, fs, path::Path, process::Command};
+use clap::CommandFactory as _;
 
-use serde_json::Value;
+use super::args::Bench;
 
-use super::usage;
-use crate::Result;
+/// What belongs into one table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Group {
+    /// The destination answers at once.
+    AtOnce,
+    /// It answers after a time.
+    Far,
+    /// It takes so many records a second.
+    Throttled,
+    /// It does not answer.
+    Snapshot,
+}
 
-/// What is run, each in a process of its own: its arguments are its name.
-const RUNS: &[&str] = &[
-    "noop",
-    "noop --shared",
-    "noop --size 1024 --records 10000000",
-    "noop --size 10240 --records 1000000",
-    "noop --producers 2",
-    "noop --producers 4",
-    "noop --tracked --records 10000000",
-    "noop --lanes 64 --records 10000000",
-    "noop --lanes 1000000 --records 10000000",
-    "noop --timed",
-    "latency",
-    "throttled --rate 10000",
-    "throttled --rate 50000",
-    "throttled --rate 200000",
-    "throttled --steps --seconds 30",
-    "flaky --fails 0.01",
-    "flaky --fails 0.1",
-    "stuck",
-    "stuck --throttled",
-    "offered",
-    "snapshot",
+/// A workload.
+#[derive(Debug, Clone, Copy)]
+pub struct Run {
+    /// Its table.
+    pub group: Group,
+    /// The arguments of `bench`, which are its name too.
+    pub ours: &'static str,
+    /// What is the same to Flink's writer, as the [harness](super::flink) takes it; empty if nothing is.
+    pub flink: &'static str,
+}
+
+const fn run_of(group: Group, ours: &'static str, flink: &'static str) -> Run {
+    Run { group, ours, flink }
+}
+
+const F100: &str = "noop size=100 records=40_000_000 timed=0 warmups=1";
+const F100_SHARED: &str = "noop size=100 records=40_000_000 timed=0 copy=0 warmups=1";
+const F1K: &str = "noop size=1024 records=10_000_000 timed=0 warmups=1";
+const F1K_SHARED: &str = "noop size=1024 records=40_000_000 timed=0 copy=0 warmups=1";
+
+/// What is run. Counts are such that a run takes one to three seconds: times and rates are long
+/// enough for what has to settle. The default strategy of Flink's writer on the right; refused
+/// records slow it down so much that it writes for a time, not a number.
+pub const RUNS: &[Run] = &[
+    run_of(Group::AtOnce, "noop --records 40000000", F100),
+    run_of(Group::AtOnce, "noop --shared --records 40000000", F100_SHARED),
+    run_of(Group::AtOnce, "noop --size 1024 --records 10000000", F1K),
+    run_of(Group::AtOnce, "noop --size 1024 --shared --records 40000000", F1K_SHARED),
+    run_of(Group::AtOnce, "noop --size 10240 --records 1000000", ""),
+    run_of(Group::AtOnce, "noop --producers 2 --records 20000000", ""),
+    run_of(Group::AtOnce, "noop --producers 4 --records 20000000", ""),
+    run_of(Group::AtOnce, "noop --call write-all --records 40000000", F100),
+    run_of(Group::AtOnce, "noop --call write-all --shared --records 40000000", F100_SHARED),
+    run_of(Group::AtOnce, "noop --call write-all --size 1024 --records 10000000", F1K),
+    run_of(
+        Group::AtOnce,
+        "noop --call write-all --size 1024 --shared --records 40000000",
+        F1K_SHARED,
+    ),
+    run_of(Group::AtOnce, "noop --call write-all --producers 2 --records 20000000", ""),
+    run_of(Group::AtOnce, "noop --call write-all --producers 2 --shared --records 20000000", ""),
+    run_of(Group::AtOnce, "noop --call write-all --producers 2 --size 1024 --records 10000000", ""),
+    run_of(Group::AtOnce, "noop --call write-all --producers 4 --records 20000000", ""),
+    run_of(Group::AtOnce, "noop --call write-all --producers 4 --shared --records 20000000", ""),
+    run_of(Group::AtOnce, "noop --call write-all --producers 4 --size 1024 --records 10000000", ""),
+    run_of(Group::AtOnce, "noop --call tracked --records 10000000", ""),
+    run_of(Group::AtOnce, "noop --lanes 64 --records 10000000", ""),
+    run_of(Group::AtOnce, "noop --lanes 1000000 --records 10000000", ""),
+    run_of(Group::AtOnce, "noop --timed --records 20000000", ""),
+    run_of(
+        Group::Far,
+        "latency --records 4000000",
+        "latency size=100 records=4_000_000 timed=0 warmupSeconds=2",
+    ),
+    run_of(
+        Group::Far,
+        "flaky --fails 0.01 --records 3000000",
+        "flaky p=0.01 latencyMs=20 seconds=5 timed=0 warmupSeconds=1",
+    ),
+    run_of(
+        Group::Far,
+        "flaky --fails 0.1 --records 3000000",
+        "flaky p=0.1 latencyMs=20 seconds=5 timed=0 warmupSeconds=1",
+    ),
+    run_of(Group::Far, "stuck --seconds 9", "stuck offered=50_000 seconds=9 warmupSeconds=1"),
+    run_of(Group::Far, "stuck --throttled --seconds 9", ""),
+    run_of(
+        Group::Far,
+        "offered --seconds 5",
+        "latency size=100 seconds=5 offered=100_000 warmupSeconds=2",
+    ),
+    run_of(
+        Group::Throttled,
+        "throttled --rate 10000 --seconds 8",
+        "throttled rate=10000 seconds=8 timed=0 warmupSeconds=2",
+    ),
+    run_of(
+        Group::Throttled,
+        "throttled --rate 50000 --seconds 10",
+        "throttled rate=50000 seconds=10 timed=0 warmupSeconds=2",
+    ),
+    run_of(
+        Group::Throttled,
+        "throttled --rate 200000 --seconds 12",
+        "throttled rate=200000 seconds=12 timed=0 warmupSeconds=2",
+    ),
+    run_of(
+        Group::Throttled,
+        "throttled --steps --seconds 18",
+        "throttled rate=50000,25000@6,50000@12 seconds=18 timed=0 series=1 warmupSeconds=2",
+    ),
+    run_of(Group::Snapshot, "snapshot", "snapshot entries=100_000 size=1024 warmups=3"),
+    run_of(Group::Snapshot, "snapshot --size 100", "snapshot entries=100_000 size=100 warmups=3"),
 ];
 
-/// A heading, the value's name in the report (with a slash where it is within another), and
-/// decimals.
-type Column = (&'static str, &'static str, usize);
-
-const FLOWS: &[Column] = &[
-    ("records/s", "/records_per_s", 0),
-    ("CPU, ns a record", "/cpu_ns_per_record", 0),
-    ("peak RSS, MB", "/peak_rss_mb", 0),
-    ("requests", "/requests", 0),
-    ("retries", "/retries", 0),
-    ("of the bound", "/bound_used", 3),
-    ("while writing", "/bound_used_while_writing", 3),
-    ("of the capacity", "/capacity_used", 3),
-    ("sent per stored", "/sent_per_accepted", 3),
-    ("lowest goodput", "/lowest_goodput", 3),
-    ("write p99, µs", "/write_us/p99", 2),
-    ("delivery p50, µs", "/delivery_us/p50", 0),
-    ("delivery p99, µs", "/delivery_us/p99", 0),
+/// What each connector costs over HTTP, beside a bare loop with the client of the SDK: each run
+/// alternates the two by itself, and sums up on its last line. Only a program with the feature
+/// `aws` has these workloads.
+pub const WIRE: &[&str] = &[
+    "kinesis --size 100 --body-encoding sdk",
+    "kinesis --size 100 --body-encoding json",
+    "kinesis --size 100 --body-encoding cbor",
+    "kinesis --size 1024 --body-encoding sdk",
+    "kinesis --size 1024 --body-encoding json",
+    "kinesis --size 1024 --body-encoding cbor",
+    "kinesis --size 10240 --body-encoding sdk",
+    "kinesis --size 10240 --body-encoding json",
+    "kinesis --size 10240 --body-encoding cbor",
+    "firehose --size 1024 --body-encoding sdk",
+    "firehose --size 1024 --body-encoding json",
+    "cloudwatch",
 ];
 
-const SNAPSHOTS: &[Column] = &[
-    ("take, ms", "/take_ms", 0),
-    ("encode, GB/s", "/encode_gb_per_s", 2),
-    ("decode, GB/s", "/decode_gb_per_s", 2),
-    ("restore, ms", "/restore_ms", 0),
-    ("peak RSS, MB", "/peak_rss_mb", 0),
-];
-
-/// Runs everything that has `only` in its name, so many times in turn, and writes the tables.
-///
-/// # Errors
-///
-/// The first run that was wrong, with what it said; or a file that cannot be written.
-#[allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that talks to its user")]
-pub fn run(runs: usize, only: &str, out: Option<&Path>) -> Result<()> {
-    let mut reports: Vec<(&str, Vec<Value>)> =
-        RUNS.iter().filter(|name| name.contains(only)).map(|name| (*name, Vec::new())).collect();
-    // In turn, so that a neighbour's load falls on all alike.
-    for round in 1..=runs {
-        for (name, reports) in &mut reports {
-            eprintln!("{round} of {runs}: {name} ...");
-            reports.push(one(name)?);
-        }
-    }
-    let page = page(&reports, runs);
-    match out {
-        None => print!("{page}"),
-        Some(file) => {
-            fs::write(file, page).map_err(|error| format!("{}: {error}", file.display()))?;
-        }
-    }
-    Ok(())
-}
-
-fn one(name: &str) -> Result<Value> {
-    let output = Command::new(env::current_exe()?).args(name.split(' ')).output()?;
-    let said = String::from_utf8_lossy(&output.stdout);
-    if output.status.success() {
-        return Ok(serde_json::from_str(&said)?);
-    }
-    Err(format!("{name}: {said}{}", String::from_utf8_lossy(&output.stderr)).into())
-}
-
-fn page(reports: &[(&str, Vec<Value>)], runs: usize) -> String {
-    let allocator = if cfg!(feature = "mimalloc") { "mimalloc" } else { "the system's allocator" };
-    let mut page = format!(
-        "# Benchmarks\n\n\
-         {}; two workers; {allocator}. Medians of {runs} alternating runs, in brackets the lowest \
-         and the highest. `bench all` of [benchmarks](../benchmarks) makes this page.\n",
-        usage::machine(),
-    );
-    let (snapshots, flows): (Vec<_>, Vec<_>) =
-        reports.iter().partition(|(name, _)| *name == "snapshot");
-    for (rows, columns) in [(flows, FLOWS), (snapshots, SNAPSHOTS)] {
-        if !rows.is_empty() {
-            page += &table(&rows, columns);
-        }
-    }
-    page
-}
-
-fn table(rows: &[&(&str, Vec<Value>)], columns: &[Column]) -> String {
-    let headings: Vec<_> = columns.iter().map(|(heading, ..)| *heading).collect();
-    let mut table = format!("\n| `bench …` | {} |\n|---|", headings.join(" | "));
-    table += &"--:|".repeat(columns.len());
-    for (name, reports) in rows {
-        let _infallible = write!(table, "\n| `{name}` |");
-        for (_, value, decimals) in columns {
-            let values = reports.iter().filter_map(|report| report.pointer(value)?.as_f64());
-            let _infallible = write!(table, " {} |", spread(values.collect(), *decimals));
-        }
-    }
-    table + "\n"
-}
-
-/// The median, and the range if there is one.
-fn spread(mut values: Vec<f64>, decimals: usize) -> String {
-    values.sort_unstable_by(f64::total_cmp);
-    let (Some(first), Some(last)) = (values.first(), values.last()) else {
-        return String::new();
-    };
-    let middle = values.get(values.len() / 2).unwrap_or(first);
-    let [first, middle, last] = [first, middle, last].map(|value| format!("{value:.decimals$}"));
-    if first == last { middle } else { format!("{middle} [{first}–{last}]") }
+/// Whether this program was built with the workload.
+pub fn is_known(name: &str) -> bool {
+    let workload = name.split(' ').next().unwrap_or_default();
+    Bench::command().find_subcommand(workload).is_some()
 }
 
 #[cfg(test)]
 mod tests {
     use clap::Parser as _;
-    use serde_json::json;
 
     use super::*;
-    use crate::speed::args::Bench;
 
     #[test]
     fn each_run_is_one_that_the_program_knows() {
-        for name in RUNS {
-            let words = ["bench"].into_iter().chain(name.split(' '));
-            assert!(Bench::try_parse_from(words).unwrap().workload.plan().is_some(), "{name}");
+        for run in RUNS {
+            let words = ["bench"].into_iter().chain(run.ours.split(' '));
+            let plan = Bench::try_parse_from(words).unwrap().workload.plan();
+            assert!(plan.is_some(), "{}", run.ours);
         }
     }
 
     #[test]
-    fn a_cell_has_the_median_and_the_spread() {
-        assert_eq!(spread(vec![3.0, 1.0, 2.04], 1), "2.0 [1.0–3.0]");
-        assert_eq!(spread(vec![2.0; 5], 0), "2");
-        assert_eq!(spread(Vec::new(), 0), "");
+    fn each_wire_run_is_one_that_the_program_knows_if_it_has_any() {
+        for name in WIRE.iter().filter(|name| is_known(name)) {
+            let words = ["bench"].into_iter().chain(name.split(' ')).chain(["--pairs", "5"]);
+            assert!(Bench::try_parse_from(words).is_ok(), "{name}");
+        }
+        assert!(!is_known("no-such-workload --size 1"));
+    }
+
+    /// A number after the name in each of two lines.
+    fn same(ours: (&str, &str), flink: (&str, &str)) -> bool {
+        let after = |(words, name): (&str, &str), separator| -> Option<String> {
+            let (_, rest) = words.split_once(&format!("{name}{separator}"))?;
+            Some(rest.split(' ').next()?.replace('_', ""))
+        };
+        after(ours, ' ') == after(flink, '=')
     }
 
     #[test]
-    fn what_a_workload_does_not_measure_stays_empty() {
-        let reports = [("noop", vec![json!({"requests": 7, "write_us": {"p99": 1.5}})])];
-        let page = page(&reports, 1);
-        let row = page.lines().find(|line| line.starts_with("| `noop`")).unwrap();
-        assert_eq!(row, "| `noop` |  |  |  | 7 |  |  |  |  |  |  | 1.50 |  |  |");
+    fn flinks_run_is_the_same_as_ours() {
+        for run in RUNS.iter().filter(|run| !run.flink.is_empty()) {
+            let Run { group, ours, flink } = *run;
+            let number_of_records = match group {
+                Group::AtOnce => same((ours, "records"), (flink, "records")),
+                Group::Far | Group::Throttled => {
+                    same((ours, "--seconds"), (flink, " seconds"))
+                        || same((ours, "--records"), (flink, " records"))
+                        || ours.starts_with("flaky")
+                }
+                Group::Snapshot => flink.contains("entries=100_000"),
+            };
+            assert!(number_of_records, "{run:?}");
+            assert_eq!(ours.contains("--shared"), flink.contains("copy=0"), "{run:?}");
+            let size = same((ours, "size"), (flink, "size"))
+                || (!ours.contains("--size") && !flink.contains("size="))
+                || (!ours.contains("--size")
+                    && flink.contains(if group == Group::Snapshot {
+                        "size=1024"
+                    } else {
+                        "size=100 "
+                    }));
+            assert!(size, "{run:?}");
+        }
     }
 }
