@@ -132,6 +132,10 @@ pub enum Workload {
         #[arg(long, default_value = "")]
         only: String,
     },
+    /// The comparisons with the bare AWS SDK.
+    #[cfg(feature = "aws")]
+    #[command(flatten)]
+    Wire(crate::wire::args::Comparison),
 }
 
 /// How long the destination takes.
@@ -269,6 +273,8 @@ impl Workload {
                 behaviour: Behaviour::default(),
             },
             Self::All { .. } => return None,
+            #[cfg(feature = "aws")]
+            Self::Wire(_) => return None,
         })
     }
 }
