@@ -43,7 +43,10 @@ struct State {
     answers: Answers,
     ledger: Ledger,
     requests: u64,
+    /// All that came in requests, whether or not it is what was written.
+    records: u64,
     bytes: u64,
+    /// Requests without records: for the list of shards.
     others: u64,
     problems: Vec<String>,
 }
@@ -56,6 +59,7 @@ impl State {
             answers: Answers::new(service),
             ledger: Ledger::new(0, None),
             requests: 0,
+            records: 0,
             bytes: 0,
             others: 0,
             problems: Vec::new(),
@@ -65,7 +69,7 @@ impl State {
     /// Forgets what came until now.
     fn start(&mut self) {
         self.ledger = Ledger::new(0, None);
-        (self.requests, self.bytes, self.others) = (0, 0, 0);
+        (self.requests, self.records, self.bytes, self.others) = (0, 0, 0, 0);
         self.problems.clear();
     }
 
@@ -82,8 +86,9 @@ impl State {
             None => altered += 1,
         });
         ledger.note_request(intact, 0, altered, now);
-        let records = (intact + altered) as usize;
-        (records > 0).then(|| self.answers.stored(encoding, records))
+        let records = intact + altered;
+        self.records += records;
+        (records > 0).then(|| self.answers.stored(encoding, records as usize))
     }
 
     /// What came since the start, if `written` records should have come.
@@ -92,7 +97,7 @@ impl State {
         problems.extend(self.ledger.problems(&[written]));
         json!({
             "requests": self.requests,
-            "records": self.ledger.arrived().accepted,
+            "records": self.records,
             "bytes": self.bytes,
             "others": self.others,
             "problems": problems,
