@@ -12,6 +12,8 @@
 //!
 //! Speed is measured in real time by [`speed`], and counted in instructions and allocations of the
 //! [`hot_path`]. [`page`] shows the figures.
+//!
+//! With the feature `aws`, the module `wire` measures the AWS connectors beside the bare SDK.
 
 pub mod chart;
 pub mod figures;
@@ -26,6 +28,8 @@ pub mod table;
 pub mod targets;
 pub mod throttled;
 pub mod token_bucket;
+#[cfg(feature = "aws")]
+pub mod wire;
 
 /// A scenario that could not be run is a mistake here, whatever the error: it only has to be told.
 pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;

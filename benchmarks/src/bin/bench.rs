@@ -5,6 +5,8 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
+#[cfg(feature = "aws")]
+use sink_benchmarks::wire::{self, args::Comparison, plan::Service};
 use sink_benchmarks::{
     Result, page,
     speed::{
@@ -41,10 +43,28 @@ fn measure(workload: &Workload) -> Result<bool> {
             eprintln!("{}", page.display());
             return Ok(true);
         }
+        #[cfg(feature = "aws")]
+        (Workload::Wire(comparison), _) => return compare(comparison),
         (_, None) => return Ok(true),
         (Workload::Snapshot { .. }, Some(plan)) => state::run(&plan)?,
         (_, Some(plan)) => run::run(&plan)?,
     };
     println!("{report}");
     Ok(report.is_ok())
+}
+
+/// The same for a comparison, and for the server of one, which has nothing else to print.
+#[cfg(feature = "aws")]
+fn compare(comparison: &Comparison) -> Result<bool> {
+    let plan = match comparison {
+        Comparison::Answer { service, size } => {
+            return wire::server::run(*service, *size).map(|()| true);
+        }
+        Comparison::Kinesis { payload, common } => common.plan(Service::Kinesis, Some(payload)),
+        Comparison::Firehose { payload, common } => common.plan(Service::Firehose, Some(payload)),
+        Comparison::Cloudwatch { common } => common.plan(Service::Cloudwatch, None),
+    };
+    let summary = wire::run::run(&plan, |report| println!("{report}"))?;
+    println!("{summary}");
+    Ok(summary.is_ok())
 }

@@ -122,6 +122,10 @@ pub enum Workload {
     },
     /// Everything, several times in turn, as a page of tables and charts.
     All(Suite),
+    /// The comparisons with the bare AWS SDK.
+    #[cfg(feature = "aws")]
+    #[command(flatten)]
+    Wire(crate::wire::args::Comparison),
 }
 
 /// What of everything, how often, and where the page goes.
@@ -277,6 +281,8 @@ impl Workload {
                 behaviour: Behaviour::default(),
             },
             Self::All(_) => return None,
+            #[cfg(feature = "aws")]
+            Self::Wire(_) => return None,
         })
     }
 }

@@ -52,16 +52,20 @@ impl Template {
     /// Never.
     #[inline]
     pub fn record(&self, number: u64) -> Result<Record, ConvertError> {
-        let payload = if self.fresh {
-            let mut payload = self.bytes.to_vec();
-            if let Some(head) = payload.first_chunk_mut() {
-                *head = number.to_le_bytes();
-            }
-            Cow::Owned(payload)
-        } else {
-            Cow::Borrowed(self.bytes)
-        };
-        Ok(Record { number, payload })
+        Ok(Record { number, payload: self.payload(number) })
+    }
+
+    /// The payload of the record of this number.
+    #[inline]
+    pub fn payload(&self, number: u64) -> Cow<'static, [u8]> {
+        if !self.fresh {
+            return Cow::Borrowed(self.bytes);
+        }
+        let mut payload = self.bytes.to_vec();
+        if let Some(head) = payload.first_chunk_mut() {
+            *head = number.to_le_bytes();
+        }
+        Cow::Owned(payload)
     }
 
     /// Whether this is what [`record`](Self::record) made of this number.

@@ -21,9 +21,21 @@ pub(crate) struct Waiter {
     lane: Lane,
     size: usize,
     waker: Waker,
+    /// Whether it was woken and has not come yet.
+    is_called: bool,
+    /// Whether it was woken once and then found no room: somebody was faster.
+    has_missed: bool,
 }
 
 impl Waiter {
+    /// Whether nobody may have the room before it.
+    ///
+    /// Whoever was called and has not come yet holds nobody up, or else writers that wait would make
+    /// all others wait, each for each entry. Once it has missed its turn it does: so it misses one.
+    fn holds_up(&self) -> bool {
+        !self.is_called || self.has_missed
+    }
+
     pub(crate) fn waker(&self) -> &Waker {
         &self.waker
     }
@@ -57,11 +69,13 @@ impl Turn {
         }
         if let Some(waiter) = place.and_then(|place| state.waiters.get_mut(place)) {
             waiter.waker.clone_from(context.waker());
+            waiter.has_missed |= std::mem::take(&mut waiter.is_called);
         } else {
             let ticket = state.next_ticket;
             state.next_ticket += 1;
             let (lane, size, waker) = (self.lane, self.size, context.waker().clone());
-            state.waiters.push_back(Waiter { ticket, lane, size, waker });
+            let (is_called, has_missed) = (false, false);
+            state.waiters.push_back(Waiter { ticket, lane, size, waker, is_called, has_missed });
             self.ticket = Some(ticket);
         }
         Poll::Pending
@@ -94,16 +108,28 @@ impl<E> State<E> {
         self.waiters
             .iter()
             .take(place.unwrap_or(usize::MAX))
+            .filter(|first| first.holds_up())
             .all(|first| first.lane != lane && !self.budget.lane_has_room(first.lane, first.size))
     }
 
-    /// The writer that comes next, if there is room for it.
-    pub(crate) fn next_waiter(&self) -> Option<Waker> {
-        let next = self
-            .waiters
-            .iter()
-            .find(|waiter| self.budget.lane_has_room(waiter.lane, waiter.size))?;
-        self.budget.has_room(next.lane, next.size).then(|| next.waker.clone())
+    /// Calls the writer that comes next, if there is room for it.
+    pub(crate) fn next_waiter(&mut self) -> Option<Waker> {
+        if self.waiters.is_empty() {
+            return None;
+        }
+        let next = self.waiters.iter_mut().find(|waiter| {
+            !waiter.is_called && self.budget.lane_has_room(waiter.lane, waiter.size)
+        })?;
+        if !self.budget.has_room(next.lane, next.size) {
+            return None;
+        }
+        next.is_called = true;
+        Some(next.waker.clone())
+    }
+
+    /// Whether anybody waits that nobody may overtake.
+    pub(crate) fn is_held_up(&self) -> bool {
+        self.waiters.iter().any(Waiter::holds_up)
     }
 }
 

@@ -528,7 +528,7 @@ impl<E> State<E> {
     /// lock next for another reason.
     fn grant(&mut self) {
         debug_assert!(self.quota == Load::default(), "what was let in would not be counted");
-        if self.arrived_load.entries == 0 || !self.waiters.is_empty() {
+        if self.arrived_load.entries == 0 || self.is_held_up() {
             return;
         }
         let until_woken = Load {
