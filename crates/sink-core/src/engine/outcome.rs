@@ -226,9 +226,8 @@ impl<E: Entry> Engine<E> {
         }
         let is_throttled = matches!(cause, Cause::Throttled { .. });
         // Not what was throttled: that asks for time. Nor after a timeout, which took its own.
-        let goes_at_once = cause == Cause::Unavailable
-            && !back.alone
-            && self.retries.credit.pay(queued.attempts);
+        let goes_at_once =
+            cause == Cause::Unavailable && !back.alone && self.retries.credit.pay(queued.attempts);
         if back.alone {
             back.alike.entry((0, None)).or_default().push_back(queued);
         } else if self.config.ordering == Ordering::PerLane {
@@ -304,8 +303,8 @@ impl<E: Entry> Engine<E> {
             if throttled > 0 {
                 // A lane that took something goes on at its pace; one that took nothing waits.
                 let waits = tally.delivered == 0 || tally.retry_after.is_some();
-                let until =
-                    waits.then(|| now + self.retries.backoff.delay(tally.attempts, tally.retry_after));
+                let until = waits
+                    .then(|| now + self.retries.backoff.delay(tally.attempts, tally.retry_after));
                 self.buffer.put_back(lane, tally.throttled, until, now);
             }
         }
