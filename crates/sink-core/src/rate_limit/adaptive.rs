@@ -43,7 +43,7 @@ pub struct AdaptiveRate {
 enum Mode {
     /// So many entries in flight.
     Open(f64),
-    Paced(Pace),
+    Paced(Box<Pace>),
 }
 
 /// Requests that go before the first answer.
@@ -121,7 +121,7 @@ impl RateLimiter for AdaptiveRate {
         let may_grow = self.held_back && !self.latency.is_inflated();
         match &mut self.mode {
             Mode::Open(_) if answer.throttled > 0 => {
-                self.mode = Mode::Paced(self.first_pace(answer, now));
+                self.mode = Mode::Paced(Box::new(self.first_pace(answer, now)));
             }
             Mode::Open(window) => {
                 let taken = self.taken.get_or_insert_with(|| Taken::new(now));
