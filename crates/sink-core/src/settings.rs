@@ -82,6 +82,11 @@ pub struct Settings {
     pub ordering: Option<Ordering>,
     /// Longest delay before the first retry of an entry; doubled with each further one, and then
     /// drawn at random between zero and that ("full jitter"). Default: 100 ms.
+    ///
+    /// While retries go well, what failed (not what was throttled, nor timed out) goes again at
+    /// once: each retry that is delivered pays for two that do not wait. An entry goes at once up
+    /// to 16 times, or up to half of `max_attempts`; an outage finds a tenth of what may be in
+    /// flight paid for, at most.
     #[cfg_attr(feature = "serde", serde(with = "duration"))]
     pub retry_initial_delay: Option<Duration>,
     /// Where the doubling ends. Default: 10 s.

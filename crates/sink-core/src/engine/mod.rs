@@ -74,7 +74,7 @@ use self::{
     progress::{Progress, Run},
     rejected::Rejected,
     requests::Requests,
-    retry::Backoff,
+    retry::Retries,
 };
 pub use self::{
     config::{EngineConfig, RetryDelay},
@@ -103,7 +103,7 @@ pub struct Engine<E> {
     /// Requests that were given up and whose sending should be stopped.
     abandoned: VecDeque<RequestId>,
     limiter: Box<dyn RateLimiter>,
-    backoff: Backoff,
+    retries: Retries,
     progress: Progress,
     /// Last sequence given out.
     last_sequence: u64,
@@ -135,7 +135,7 @@ impl<E: Entry> Engine<E> {
     /// An idle engine. `seed` starts the randomness of retry delays.
     pub fn new(config: EngineConfig, limiter: Box<dyn RateLimiter>, seed: u64) -> Self {
         Self {
-            backoff: Backoff::new(config.retry_delay, seed),
+            retries: Retries::new(&config, seed),
             buffer: Buffer::new(config.ordering),
             config,
             requests: Requests::new(),

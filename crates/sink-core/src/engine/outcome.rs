@@ -154,12 +154,14 @@ impl<E: Entry> Engine<E> {
         // give others one.
         let watches_lanes = self.config.ordering == Ordering::None
             && (self.buffer.held_lanes() > 0 || !failures.is_empty());
+        let mut retries_delivered = 0;
         let mut failures = failures.into_iter().peekable();
         for (position, mut queued) in batch.drain(..).enumerate() {
             let Some((_, verdict)) = failures.next_if(|(failed, _)| *failed == position) else {
                 if watches_lanes && queued.lane != Lane::SHARED {
                     back.lanes.entry(queued.lane).or_default().delivered += 1;
                 }
+                retries_delivered += usize::from(queued.attempts > 1);
                 self.counters.delivered.add(queued.size);
                 self.settle(&queued, || Settled::Delivered);
                 continue;
@@ -182,6 +184,7 @@ impl<E: Entry> Engine<E> {
         self.note_progress();
         self.requests.recycle(batch);
         self.requeue(back, issued_at, now);
+        self.retries.credit.earn(retries_delivered);
         self.limiter.on_settle(&answer, now);
     }
 
@@ -220,16 +223,25 @@ impl<E: Entry> Engine<E> {
             return self.reject(queued, reason, now);
         }
         let is_throttled = matches!(cause, Cause::Throttled { .. });
+        // Not what was throttled: that asks for time. Nor after a timeout, which took its own.
+        let goes_at_once =
+            cause == Cause::Unavailable && !back.alone && self.retries.credit.pay(queued.attempts);
         if back.alone {
             back.alike.entry((0, None)).or_default().push_back(queued);
         } else if self.config.ordering == Ordering::PerLane {
-            let until = now + self.backoff.delay(queued.attempts, retry_after);
+            let until = if goes_at_once {
+                now
+            } else {
+                now + self.retries.backoff.delay(queued.attempts, retry_after)
+            };
             self.buffer.put_back(lane, [queued], Some(until), now);
         } else if is_throttled && lane != Lane::SHARED {
             let tally = back.lanes.entry(lane).or_default();
             tally.attempts = tally.attempts.max(queued.attempts);
             tally.retry_after = tally.retry_after.max(retry_after);
             tally.throttled.push_back(queued);
+        } else if goes_at_once {
+            back.at_once.push_back(queued);
         } else {
             back.alike.entry((queued.attempts, retry_after)).or_default().push_back(queued);
         }
@@ -282,28 +294,29 @@ impl<E: Entry> Engine<E> {
                 self.buffer.pace(lane, pace);
             } else {
                 // So many lanes at once are no sign of a lane: the sink's limiter was told.
-                let until = now + self.backoff.delay(tally.attempts, tally.retry_after);
+                let until = now + self.retries.backoff.delay(tally.attempts, tally.retry_after);
                 self.buffer.delay(tally.throttled, until, false);
                 continue;
             }
             if throttled > 0 {
                 // A lane that took something goes on at its pace; one that took nothing waits.
                 let waits = tally.delivered == 0 || tally.retry_after.is_some();
-                let until =
-                    waits.then(|| now + self.backoff.delay(tally.attempts, tally.retry_after));
+                let until = waits
+                    .then(|| now + self.retries.backoff.delay(tally.attempts, tally.retry_after));
                 self.buffer.put_back(lane, tally.throttled, until, now);
             }
         }
         if is_throttled {
             self.buffer.sweep(now);
         }
+        self.buffer.delay(back.at_once, now, false);
         for ((attempts, retry_after), entries) in back.alike {
             let attempts = if back.alone {
                 entries.iter().map(|queued| queued.attempts).max().unwrap_or(1)
             } else {
                 attempts
             };
-            let until = now + self.backoff.delay(attempts, retry_after);
+            let until = now + self.retries.backoff.delay(attempts, retry_after);
             self.buffer.delay(entries, until, back.alone);
         }
     }
@@ -317,6 +330,8 @@ const MOST_PACED_LANES: usize = 10_000;
 struct Back<E> {
     /// Whether the request was a half that stays together.
     alone: bool,
+    /// What need not wait.
+    at_once: VecDeque<Queued<E>>,
     /// By attempts and the destination's wish: an entry that failed ten times does not make others,
     /// which failed once, wait as long as it does.
     alike: BTreeMap<(u32, Option<Duration>), VecDeque<Queued<E>>>,
@@ -325,7 +340,12 @@ struct Back<E> {
 
 impl<E> Default for Back<E> {
     fn default() -> Self {
-        Self { alone: false, alike: BTreeMap::new(), lanes: BTreeMap::new() }
+        Self {
+            alone: false,
+            at_once: VecDeque::new(),
+            alike: BTreeMap::new(),
+            lanes: BTreeMap::new(),
+        }
     }
 }
 

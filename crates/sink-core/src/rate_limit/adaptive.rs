@@ -11,8 +11,9 @@ use super::{
 /// Finds what a destination takes, and keeps to it: the default limiter.
 ///
 /// - **Open**, until the destination first throttles: a window of entries in flight, which begins
-///   with ten requests and doubles with each round trip, up to `max_in_flight_requests`. (Not with one:
-///   if that is never answered, nothing goes until it is given up.)
+///   with four requests, and is three times as large after each round trip, up to
+///   `max_in_flight_requests`. (Not with one: if that is never answered, nothing goes until it is
+///   given up. Nor with more: a slow destination refuses nearly all of them.)
 /// - **Paced**, from then on: so many entries a second, evenly. A rate does what a window cannot: it
 ///   holds whatever the latency is. A destination that answers in 2 ms and takes 4,000 entries a
 ///   second has a window of eight; requests of eight would cost sixty times the calls.
@@ -30,6 +31,8 @@ pub struct AdaptiveRate {
     max_window: f64,
     in_flight: usize,
     latency: Latency,
+    /// Entries that were taken since the open window last grew.
+    taken_of_window: usize,
     /// What was taken while open. `None` before the first request.
     taken: Option<Taken>,
     /// Whether the limiter held a request back since the last one was issued.
@@ -40,9 +43,14 @@ pub struct AdaptiveRate {
 enum Mode {
     /// So many entries in flight.
     Open(f64),
-    Paced(Pace),
+    Paced(Box<Pace>),
 }
 
+/// Requests that go before the first answer.
+const FIRST_REQUESTS: usize = 4;
+/// By how much the open window grows when all of it was taken: with four at first, 50 requests are in
+/// flight after three round trips.
+const OPENING: f64 = 3.0;
 /// At the slowest, a full request goes this often; below that, requests become smaller.
 const LONGEST_INTERVAL: f64 = 0.04;
 
@@ -54,11 +62,12 @@ impl AdaptiveRate {
         let max_batch_size = max_batch_size.max(1);
         let entries = |requests: usize| max_batch_size.saturating_mul(requests.max(1)) as f64;
         Self {
-            mode: Mode::Open(entries(max_in_flight_requests.min(10))),
+            mode: Mode::Open(entries(max_in_flight_requests.min(FIRST_REQUESTS))),
             max_batch_size,
             max_window: entries(max_in_flight_requests),
             in_flight: 0,
             latency: Latency::default(),
+            taken_of_window: 0,
             taken: None,
             held_back: false,
         }
@@ -112,13 +121,18 @@ impl RateLimiter for AdaptiveRate {
         let may_grow = self.held_back && !self.latency.is_inflated();
         match &mut self.mode {
             Mode::Open(_) if answer.throttled > 0 => {
-                self.mode = Mode::Paced(self.first_pace(answer, now));
+                self.mode = Mode::Paced(Box::new(self.first_pace(answer, now)));
             }
             Mode::Open(window) => {
                 let taken = self.taken.get_or_insert_with(|| Taken::new(now));
                 taken.note(answer.delivered as f64, SHORTEST_PERIOD, now);
-                if may_grow {
-                    *window = (*window + answer.delivered as f64).min(self.max_window);
+                // Not with each answer: the last one of a round tells as much as the first.
+                self.taken_of_window += answer.delivered;
+                if self.taken_of_window as f64 >= *window {
+                    self.taken_of_window = 0;
+                    if may_grow {
+                        *window = (*window * OPENING).min(self.max_window);
+                    }
                 }
             }
             Mode::Paced(pace) => {
@@ -219,13 +233,17 @@ mod tests {
     }
 
     #[test]
-    fn it_begins_with_ten_requests_and_doubles_a_round_trip() {
+    fn it_begins_with_four_requests_and_triples_a_round_trip() {
         let now = Instant::now();
         let mut limiter = AdaptiveRate::new(500, 50);
-        for expected in [5_000, 10_000, 20_000, 25_000, 25_000] {
+        for expected in [2_000, 6_000, 18_000, 25_000, 25_000] {
             let sent = send_all(&mut limiter, now);
             assert_eq!(sent, expected);
-            limiter.on_settle(&Answer::new(sent, 0, 0, LATENCY), now);
+            for _ in 1..sent / 500 {
+                limiter.on_settle(&Answer::new(500, 0, 0, LATENCY), now);
+            }
+            assert_eq!(limiter.window(), Some(expected), "the last answer is not there");
+            limiter.on_settle(&Answer::new(500, 0, 0, LATENCY), now);
         }
         assert_eq!(AdaptiveRate::new(10, 2).allowance(now), 20);
     }
@@ -237,7 +255,7 @@ mod tests {
         limiter.allowance(now);
         limiter.on_issue(500, 0, now);
         limiter.on_settle(&Answer::new(500, 0, 0, LATENCY), now);
-        assert_eq!(limiter.window(), Some(5_000));
+        assert_eq!(limiter.window(), Some(2_000));
     }
 
     #[test]
@@ -322,7 +340,7 @@ mod tests {
             let sent = send_all(&mut limiter, now);
             limiter.on_settle(&Answer::new(sent, 0, 0, Duration::from_secs(2)), now);
         }
-        assert_eq!(limiter.window(), Some(5_000), "the mean passed its bound at the first of them");
+        assert_eq!(limiter.window(), Some(2_000), "the mean passed its bound at the first of them");
     }
 
     #[test]

@@ -43,6 +43,8 @@ struct Test {
     /// What was the rate, and the share that was refused of it.
     rate: f64,
     share: f64,
+    /// Entries a second that were taken of late when it began.
+    taken: f64,
     seen: Tally,
 }
 
@@ -53,8 +55,9 @@ pub(super) enum Finding {
     Excess(f64),
     /// A test begins, or goes on: at this rate.
     Test(f64),
-    /// A test has shown that the rate is the cause, and this is what was taken.
-    TooFast(f64),
+    /// A test has shown that the rate is the cause, and this is what was taken; whether so many
+    /// refusals were due that chance is ruled out.
+    TooFast(f64, bool),
     /// A test has shown that it is not, and this was the rate.
     NotTheRate(f64),
 }
@@ -69,6 +72,8 @@ const TESTS: (u32, u32) = (16, 64);
 const ENOUGH: f64 = 20.0;
 /// It ends sooner where so many were to be expected, and hardly any came.
 const CLEAR: (f64, f64) = (5.0, 0.2);
+/// So many were due, and hardly any came: that is no chance, even where they come in clusters.
+const SURE: f64 = 100.0;
 /// As much as this of the share must be refused in a test, or the rate was the cause.
 const MOST_OF_IT: f64 = 0.6;
 /// And no more than this: then what was saved up at the destination has run out meanwhile, and what
@@ -80,12 +85,14 @@ const MOST_BACKGROUND: f64 = 0.5;
 const FEW: f64 = 16.0;
 
 impl Background {
-    /// Judges a round at this rate. `at_once`: a single round is reason enough for a test.
+    /// Judges a round at this rate, of a destination that took so many entries a second of late.
+    /// `at_once`: a single round is reason enough for a test.
     pub(super) fn judge(
         &mut self,
         rate: f64,
         refused: f64,
         entries: f64,
+        taken: f64,
         at_once: bool,
     ) -> Finding {
         if let Some(mut test) = self.test.take() {
@@ -124,7 +131,7 @@ impl Background {
             return Finding::Excess(excess);
         };
         (self.suspicion, self.suspected, self.rounds) = (0, Tally::default(), 0);
-        self.test = Some(Test { rate, share, seen: Tally::default() });
+        self.test = Some(Test { rate, share, taken, seen: Tally::default() });
         Finding::Test(rate * (1.0 - share).powi(2))
     }
 
@@ -135,7 +142,11 @@ impl Background {
             Finding::NotTheRate(test.rate)
         } else {
             *self = Self::default();
-            Finding::TooFast(test.rate * (1.0 - test.share))
+            let expected = test.share * test.seen.entries;
+            let is_sure = expected >= SURE && test.seen.refused <= expected * CLEAR.1;
+            // Below what was taken before, the destination would save up, and take too much after.
+            let taken = test.taken.min(test.rate);
+            Finding::TooFast(taken.max(test.rate * (1.0 - test.share)), is_sure)
         }
     }
 
@@ -170,7 +181,7 @@ mod tests {
 
     /// A round of 2,000 entries of which this share is refused.
     fn round(background: &mut Background, refused: f64) -> Finding {
-        background.judge(RATE, refused * 2000.0, 2000.0, false)
+        background.judge(RATE, refused * 2000.0, 2000.0, 0.0, false)
     }
 
     /// Such rounds until a test begins; gives its rate.
@@ -185,8 +196,10 @@ mod tests {
         match (finding, expected) {
             (Finding::Excess(a), Finding::Excess(b))
             | (Finding::Test(a), Finding::Test(b))
-            | (Finding::TooFast(a), Finding::TooFast(b))
             | (Finding::NotTheRate(a), Finding::NotTheRate(b)) => (a - b).abs() < 1e-6,
+            (Finding::TooFast(a, sure), Finding::TooFast(b, is_sure)) => {
+                (a - b).abs() < 1e-6 && sure == is_sure
+            }
             _ => false,
         }
     }
@@ -196,8 +209,9 @@ mod tests {
         for (still_refused, expected, share) in [
             (0.1, Finding::NotTheRate(10_000.0), 0.1),
             (0.07, Finding::NotTheRate(10_000.0), 0.07),
-            (0.05, Finding::TooFast(9_000.0), 0.0),
-            (0.0, Finding::TooFast(9_000.0), 0.0),
+            (0.05, Finding::TooFast(9_000.0, false), 0.0),
+            (0.02, Finding::TooFast(9_000.0, true), 0.0), // 40, where 200 were due
+            (0.0, Finding::TooFast(9_000.0, true), 0.0),
         ] {
             let mut background = Background::default();
             let at = until_test(&mut background, 0.1).unwrap();
@@ -215,17 +229,33 @@ mod tests {
         until_test(&mut background, 0.1).unwrap();
         for _ in 0..4 {
             // 4 refusals of 40 each: 20 are enough.
-            let finding = background.judge(8_100.0, 4.0, 40.0, false);
+            let finding = background.judge(8_100.0, 4.0, 40.0, 0.0, false);
             assert!(is(&finding, &Finding::Test(8_100.0)), "{finding:?}");
         }
-        let finding = background.judge(8_100.0, 4.0, 40.0, false);
+        let finding = background.judge(8_100.0, 4.0, 40.0, 0.0, false);
         assert!(is(&finding, &Finding::NotTheRate(RATE)), "{finding:?}");
 
         let mut background = Background::default();
         until_test(&mut background, 0.1).unwrap();
-        assert!(is(&background.judge(8_100.0, 1.0, 40.0, false), &Finding::Test(8_100.0)));
-        let finding = background.judge(8_100.0, 0.0, 40.0, false);
-        assert!(is(&finding, &Finding::TooFast(9_000.0)), "one, where 8 were due: {finding:?}");
+        assert!(is(&background.judge(8_100.0, 1.0, 40.0, 0.0, false), &Finding::Test(8_100.0)));
+        let finding = background.judge(8_100.0, 0.0, 40.0, 0.0, false);
+        assert!(
+            is(&finding, &Finding::TooFast(9_000.0, false)),
+            "one, where 8 were due: {finding:?}"
+        );
+    }
+
+    #[test]
+    fn after_a_test_the_rate_is_what_was_taken_before_it() {
+        for (taken, expected) in [(0.0, 9_000.0), (9_800.0, 9_800.0), (20_000.0, 10_000.0)] {
+            let mut background = Background::default();
+            while !background.is_tested() {
+                background.judge(RATE, 200.0, 2000.0, taken, false);
+            }
+            // What is taken during the test is no more than was sent.
+            let finding = background.judge(8_100.0, 0.0, 2000.0, 8_100.0, false);
+            assert!(is(&finding, &Finding::TooFast(expected, true)), "{taken}: {finding:?}");
+        }
     }
 
     #[test]
@@ -250,7 +280,7 @@ mod tests {
     fn a_single_round_is_reason_enough_where_it_says_something() {
         for (entries, is_tested) in [(10.0, false), (20.0, true)] {
             let mut background = Background::default();
-            background.judge(RATE, 1.0, entries, true);
+            background.judge(RATE, 1.0, entries, 0.0, true);
             assert_eq!(background.is_tested(), is_tested, "{entries}");
         }
     }

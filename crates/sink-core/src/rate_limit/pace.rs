@@ -89,7 +89,7 @@ const STEPS: (f64, f64) = (0.002, 0.02);
 /// A sender of so many full requests a second takes the step itself.
 const REQUESTS_A_SECOND: f64 = 50.0;
 /// So many tests of a search must say that it went too far: where refusals come by chance and in
-/// clusters, one test says little.
+/// clusters, one test says little; unless it leaves no doubt.
 const DOUBTS: u32 = 2;
 /// Answers in a round, at least: one alone says more of who came just before than of the rate.
 const ANSWERS: f64 = 4.0;
@@ -183,12 +183,19 @@ impl Pace {
         if delivered + throttled < whole {
             return;
         }
+        let entries = delivered + throttled;
         let finding =
-            self.background.judge(self.rate, throttled, delivered + throttled, self.is_searching);
+            self.background.judge(self.rate, throttled, entries, of_late, self.is_searching);
         match finding {
-            Finding::Test(rate) | Finding::NotTheRate(rate) => self.rate = rate,
-            Finding::TooFast(rate) => {
-                self.doubts += u32::from(self.is_searching);
+            Finding::Test(rate) => {
+                self.rate = rate;
+                // What was saved up would go at once, and be counted to the new rate.
+                self.tokens = self.tokens.min(0.0);
+            }
+            Finding::NotTheRate(rate) => self.rate = rate,
+            Finding::TooFast(rate, is_sure) => {
+                let doubts = if is_sure { DOUBTS } else { 1 };
+                self.doubts = self.doubts.saturating_add(doubts);
                 self.is_searching &= self.doubts < DOUBTS;
                 self.rate = rate;
             }
@@ -349,11 +356,34 @@ mod tests {
         for (test, then) in [(6_480.0, 7_200.0), (5_832.0, 6_480.0)] {
             bench.answer(900, 100);
             assert!((bench.pace.rate() - test).abs() < 1.0, "one answer is a round so far");
-            bench.round(4000, 0);
+            bench.round(900, 0); // where 90 were due: it may be chance
             assert!((bench.pace.rate() - then).abs() < 1.0, "it was the rate");
         }
         bench.round(4000, 0);
         assert!(bench.pace.rate() < 6_480.0 * 1.03, "told twice; and then small steps");
+    }
+
+    #[test]
+    fn a_test_that_leaves_no_doubt_ends_a_search_by_itself() {
+        let mut bench = Bench::new(10_000.0);
+        bench.pace.is_searching = true;
+        bench.now += 3_600_000 * MS; // what was taken of late is nothing
+        bench.answer(900, 100);
+        assert!(bench.pace.background.is_tested());
+        bench.round(4000, 0); // where 400 were due
+        assert!((bench.pace.rate() - 9_000.0).abs() < 1.0, "{}", bench.pace.rate());
+        bench.round(4000, 0);
+        assert!(bench.pace.rate() < 9_000.0 * 1.03, "small steps");
+    }
+
+    #[test]
+    fn a_test_sends_nothing_that_was_saved_up_before() {
+        let mut bench = Bench::new(10_000.0);
+        bench.pace.is_searching = true;
+        assert_eq!(bench.pace.available(500, bench.now + 100 * MS), 500);
+        bench.answer(900, 100);
+        assert!(bench.pace.background.is_tested());
+        assert_eq!(bench.pace.available(500, bench.now), 0);
     }
 
     #[test]

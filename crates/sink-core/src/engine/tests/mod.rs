@@ -10,6 +10,7 @@ mod merging;
 mod model;
 mod properties;
 mod rejections;
+mod retries;
 
 use std::time::{Duration, Instant};
 
