@@ -21,21 +21,11 @@ pub(crate) struct Waiter {
     lane: Lane,
     size: usize,
     waker: Waker,
-    /// Whether it was woken and has not come yet.
-    is_called: bool,
-    /// Whether it was woken once and then found no room: somebody was faster.
-    has_missed: bool,
+    /// Whether room was taken for it: it was woken, and holds nobody up.
+    has_room: bool,
 }
 
 impl Waiter {
-    /// Whether nobody may have the room before it.
-    ///
-    /// Whoever was called and has not come yet holds nobody up, or else writers that wait would make
-    /// all others wait, each for each entry. Once it has missed its turn it does: so it misses one.
-    fn holds_up(&self) -> bool {
-        !self.is_called || self.has_missed
-    }
-
     pub(crate) fn waker(&self) -> &Waker {
         &self.waker
     }
@@ -55,7 +45,7 @@ impl Turn {
     }
 
     /// Ready when there is room, and everybody who was first has had theirs. The room is not taken
-    /// yet: the caller does that under the same lock.
+    /// then: the caller does that under the same lock.
     pub(crate) fn poll<E>(
         &mut self,
         state: &mut State<E>,
@@ -63,19 +53,20 @@ impl Turn {
     ) -> Poll<Result<(), Error>> {
         state.check_gate()?;
         let place = self.place(state);
-        if state.has_room(self.lane, self.size, place) {
-            self.leave(state);
-            return Poll::Ready(Ok(()));
-        }
         if let Some(waiter) = place.and_then(|place| state.waiters.get_mut(place)) {
+            if waiter.has_room {
+                self.leave(state);
+                return Poll::Ready(Ok(()));
+            }
             waiter.waker.clone_from(context.waker());
-            waiter.has_missed |= std::mem::take(&mut waiter.is_called);
+        } else if state.has_room(self.lane, self.size) {
+            return Poll::Ready(Ok(()));
         } else {
             let ticket = state.next_ticket;
             state.next_ticket += 1;
             let (lane, size, waker) = (self.lane, self.size, context.waker().clone());
-            let (is_called, has_missed) = (false, false);
-            state.waiters.push_back(Waiter { ticket, lane, size, waker, is_called, has_missed });
+            state.waiters.push_back(Waiter { ticket, lane, size, waker, has_room: false });
+            state.in_line += 1;
             self.ticket = Some(ticket);
         }
         Poll::Pending
@@ -86,50 +77,64 @@ impl Turn {
         state.waiters.binary_search_by_key(&ticket, |waiter| waiter.ticket).ok()
     }
 
-    /// Leaves the queue. Gives whether it stood in it: then the room may be the next one's.
-    pub(crate) fn leave<E>(&mut self, state: &mut State<E>) -> bool {
+    /// Leaves the queue, and gives back the room that was taken.
+    pub(crate) fn leave<E>(&mut self, state: &mut State<E>) {
         let place = self.place(state);
         self.ticket = None;
-        place.and_then(|place| state.waiters.remove(place)).is_some()
+        match place.and_then(|place| state.waiters.remove(place)) {
+            Some(Waiter { has_room: true, lane, size, .. }) => {
+                let lane = (lane != Lane::SHARED).then_some((lane, size));
+                state.budget.give_back(Load { entries: 1, bytes: size }, lane);
+            }
+            Some(_) => state.in_line -= 1,
+            None => {}
+        }
     }
 }
 
 impl<E> State<E> {
-    /// Whether an entry may come in now, ahead of the waiters from `place` on (all, for somebody
-    /// who does not wait yet: `None` puts it behind everybody).
+    /// Whether an entry may come in now, behind everybody who waits.
     ///
     /// Who waits only for a lane of its own holds nobody up but those of the same lane.
     #[inline]
-    pub(crate) fn has_room(&self, lane: Lane, size: usize, place: Option<usize>) -> bool {
-        self.budget.has_room(lane, size) && (self.waiters.is_empty() || self.is_first(lane, place))
+    pub(crate) fn has_room(&self, lane: Lane, size: usize) -> bool {
+        self.budget.has_room(lane, size) && (self.in_line == 0 || !self.is_held_up(lane))
     }
 
-    fn is_first(&self, lane: Lane, place: Option<usize>) -> bool {
+    fn is_held_up(&self, lane: Lane) -> bool {
         self.waiters
             .iter()
-            .take(place.unwrap_or(usize::MAX))
-            .filter(|first| first.holds_up())
-            .all(|first| first.lane != lane && !self.budget.lane_has_room(first.lane, first.size))
+            .filter(|waiter| !waiter.has_room)
+            .any(|first| first.lane == lane || self.budget.lane_has_room(first.lane, first.size))
     }
 
-    /// Calls the writer that comes next, if there is room for it.
-    pub(crate) fn next_waiter(&mut self) -> Option<Waker> {
-        if self.waiters.is_empty() {
-            return None;
+    /// Takes room for those who wait, in their order, as long as there is any, and gives who is to
+    /// be told.
+    ///
+    /// Taken for them and not left for them to find: so nobody is overtaken by others that write
+    /// all the time, and these need not queue up behind somebody who is only about to come.
+    pub(crate) fn call_waiters(&mut self, wakers: &mut Vec<Waker>) {
+        if self.in_line == 0 {
+            return;
         }
-        let next = self.waiters.iter_mut().find(|waiter| {
-            !waiter.is_called && self.budget.lane_has_room(waiter.lane, waiter.size)
-        })?;
-        if !self.budget.has_room(next.lane, next.size) {
-            return None;
+        let Self { waiters, budget, in_line, .. } = self;
+        let mut full_lanes = Vec::new();
+        for waiter in waiters.iter_mut().filter(|waiter| !waiter.has_room) {
+            if full_lanes.contains(&waiter.lane) {
+                continue;
+            }
+            if !budget.lane_has_room(waiter.lane, waiter.size) {
+                full_lanes.push(waiter.lane);
+                continue;
+            }
+            if !budget.has_room(waiter.lane, waiter.size) {
+                break;
+            }
+            budget.take(waiter.lane, waiter.size);
+            waiter.has_room = true;
+            *in_line -= 1;
+            wakers.push(waiter.waker.clone());
         }
-        next.is_called = true;
-        Some(next.waker.clone())
-    }
-
-    /// Whether anybody waits that nobody may overtake.
-    pub(crate) fn is_held_up(&self) -> bool {
-        self.waiters.iter().any(Waiter::holds_up)
     }
 }
 
@@ -177,13 +182,9 @@ impl<E> Future for Admission<'_, E> {
             None => false, // polled again after it was ready
         };
         let sequence = state.last_sequence();
-        let next = state.next_waiter();
         drop(guard);
         if wake_driver {
             this.inbox.wake_driver();
-        }
-        if let Some(waker) = next {
-            waker.wake();
         }
         Poll::Ready(Ok(sequence))
     }
@@ -218,14 +219,10 @@ impl<'a, E> Reservation<'a, E> {
         }
         state.budget.give_back(Load { entries: 1, bytes: self.size }, []);
         let wake_driver = state.admit(arrival, None);
-        let next = state.next_waiter();
-        drop(state);
         std::mem::forget(self); // its room is given back already
+        inbox.tell_waiters(state, &mut Vec::new()); // what it needed less
         if wake_driver {
             inbox.wake_driver();
-        }
-        if let Some(waker) = next {
-            waker.wake();
         }
         Ok(())
     }
@@ -233,6 +230,7 @@ impl<'a, E> Reservation<'a, E> {
 
 impl<E> Drop for Reservation<'_, E> {
     fn drop(&mut self) {
-        self.inbox.give_back(Load { entries: 1, bytes: self.size }, &mut Vec::new());
+        let room = Load { entries: 1, bytes: self.size };
+        self.inbox.give_back(room, &mut Vec::new(), &mut Vec::new());
     }
 }

@@ -90,6 +90,8 @@ pub(crate) struct State<E> {
     failed: Option<Error>,
     /// Writers that wait for room, first come first served.
     pub(crate) waiters: VecDeque<Waiter>,
+    /// How many of them have no room yet.
+    pub(crate) in_line: usize,
     pub(crate) next_ticket: u64,
     /// As the driver last saw them, and when.
     stats: (Stats, Instant),
@@ -145,6 +147,7 @@ impl<E> Inbox<E> {
                 closing: Closing::No,
                 failed: None,
                 waiters: VecDeque::new(),
+                in_line: 0,
                 next_ticket: 0,
                 stats: (Stats::default(), Instant::now()),
                 remains: Vec::new(),
@@ -194,7 +197,7 @@ impl<E> Inbox<E> {
         if let Err(error) = state.check_gate() {
             return Written::Refused(error);
         }
-        if self.driver_is_due.load(Relaxed) || !state.has_room(arrival.lane, arrival.size, None) {
+        if self.driver_is_due.load(Relaxed) || !state.has_room(arrival.lane, arrival.size) {
             return Written::MustWait(arrival);
         }
         if state.admit(arrival, None) {
@@ -219,7 +222,7 @@ impl<E> Inbox<E> {
                 continue;
             }
             state.note_quota();
-            if !state.has_room(arrival.lane, arrival.size, None) {
+            if !state.has_room(arrival.lane, arrival.size) {
                 break;
             }
             let Some(arrival) = arrivals.pop_front() else { break };
@@ -269,7 +272,7 @@ impl<E> Inbox<E> {
         if let Err(error) = state.check_gate() {
             return Err(Refused::Gate((), error));
         }
-        if !state.has_room(Lane::SHARED, size, None) {
+        if !state.has_room(Lane::SHARED, size) {
             if state.may_make_room() {
                 self.wake.notify_one();
             }
@@ -282,11 +285,19 @@ impl<E> Inbox<E> {
     /// Takes somebody who gives up out of the queue, and lets the next one have the room.
     pub(crate) fn leave(&self, turn: &mut Turn) {
         let mut state = self.lock();
-        let next = if turn.leave(&mut state) { state.next_waiter() } else { None };
+        turn.leave(&mut state);
+        self.tell_waiters(state, &mut Vec::new());
+    }
+
+    /// Takes the room that there is for those who wait for it, and tells them.
+    pub(crate) fn tell_waiters(
+        &self,
+        mut state: MutexGuard<'_, State<E>>,
+        wakers: &mut Vec<Waker>,
+    ) {
+        state.call_waiters(wakers);
         drop(state);
-        if let Some(waker) = next {
-            waker.wake();
-        }
+        wakers.drain(..).for_each(Waker::wake);
     }
 
     /// Refuses new entries from now on, and tells the driver when to end.
@@ -387,16 +398,18 @@ impl<E> Inbox<E> {
         std::mem::take(&mut state.arrived_load)
     }
 
-    /// Gives room back, of which `lanes` tells the lanes' part, and lets the next writer have it.
-    pub(crate) fn give_back(&self, settled: Load, lanes: &mut Vec<(Lane, usize)>) {
+    /// Gives room back, of which `lanes` tells the lanes' part, and lets those who wait have it.
+    /// `wakers` is empty before and after: memory for them.
+    pub(crate) fn give_back(
+        &self,
+        settled: Load,
+        lanes: &mut Vec<(Lane, usize)>,
+        wakers: &mut Vec<Waker>,
+    ) {
         if settled != Load::default() {
             let mut state = self.lock();
             state.budget.give_back(settled, lanes.drain(..));
-            let next = state.next_waiter();
-            drop(state);
-            if let Some(waker) = next {
-                waker.wake();
-            }
+            self.tell_waiters(state, wakers);
         }
     }
 
@@ -419,7 +432,7 @@ impl<E> Inbox<E> {
         state.may_merge = may_merge;
         state.stats = (stats, now);
         // A writer that came meanwhile, and waits, has found that nobody would make room.
-        let wake = state.is_enough() || (!state.waiters.is_empty() && state.may_make_room());
+        let wake = state.is_enough() || (state.in_line > 0 && state.may_make_room());
         drop(state);
         if wake {
             self.wake.notify_one();
@@ -528,7 +541,7 @@ impl<E> State<E> {
     /// lock next for another reason.
     fn grant(&mut self) {
         debug_assert!(self.quota == Load::default(), "what was let in would not be counted");
-        if self.arrived_load.entries == 0 || self.is_held_up() {
+        if self.arrived_load.entries == 0 || self.in_line > 0 {
             return;
         }
         let until_woken = Load {

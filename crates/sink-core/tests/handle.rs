@@ -115,23 +115,28 @@ async fn writers_get_room_in_the_order_in_which_they_came() {
     for id in 101..=110 {
         sink.write(id).await.unwrap();
     }
-    let mut first = pin!(sink.write(111));
-    let mut second = pin!(sink.write(112));
-    let mut third = pin!(sink.write(113));
-    assert_waits!(first);
-    assert_waits!(second);
-    assert_waits!(third);
-    assert!(matches!(sink.try_write(114), Err(TryWriteError::Full(114))));
+    let mut writers: Vec<_> = (111..=116).map(|id| Box::pin(sink.write(id))).collect();
+    for mut writer in &mut writers {
+        assert_waits!(writer);
+    }
+    assert!(matches!(sink.try_write(117), Err(TryWriteError::Full(117))));
     requests.recv().await.unwrap().deliver();
     tokio::task::yield_now().await;
-    assert_waits!(third); // although there is room by now
-    assert_waits!(second);
-    assert!(matches!(sink.try_write(115), Err(TryWriteError::Full(115))));
-    let mut late = pin!(sink.write(116));
-    assert_waits!(late); // and so is whoever comes now
-    first.await.unwrap();
-    second.await.unwrap();
-    third.await.unwrap();
+    // The room for four is theirs, whoever looks first and whoever comes meanwhile.
+    assert!(matches!(sink.try_write(118), Err(TryWriteError::Full(118))));
+    let mut late = pin!(sink.write(119));
+    assert_waits!(late);
+    for mut writer in &mut writers[4..] {
+        assert_waits!(writer);
+    }
+    for writer in writers.drain(..4).rev() {
+        writer.await.unwrap();
+    }
+    requests.recv().await.unwrap().deliver();
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    late.await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

@@ -12,6 +12,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     sync::Arc,
+    task::Waker,
 };
 
 use tokio::{
@@ -76,8 +77,9 @@ pub struct Driver<D: Destination> {
     receipts: BTreeMap<u64, SettledSender>,
     /// Who looks once nothing is in flight.
     settling: Vec<Look<D::Entry>>,
-    /// Empty between steps; kept for its memory.
+    /// Empty between steps, like the next; kept for its memory.
     settled_lanes: Vec<(Lane, usize)>,
+    wakers: Vec<Waker>,
     /// Who waits until which sequence is settled.
     flushes: Vec<(u64, oneshot::Sender<Result<(), Error>>)>,
     /// When there will be a look at what has arrived, even if nobody wakes the driver before.
@@ -112,6 +114,7 @@ impl<D: Destination> Driver<D> {
             receipts: BTreeMap::new(),
             settling: Vec::new(),
             settled_lanes: Vec::new(),
+            wakers: Vec::new(),
             flushes: Vec::new(),
             looks_again_at: None,
             started_at: Instant::now(),
@@ -230,7 +233,7 @@ impl<D: Destination> Driver<D> {
         }
         let settled = self.engine.take_settled(&mut self.settled_lanes);
         self.inbox.note_settled_up_to(self.engine.settled_up_to());
-        self.inbox.give_back(settled, &mut self.settled_lanes);
+        self.inbox.give_back(settled, &mut self.settled_lanes, &mut self.wakers);
     }
 
     /// Builds a request and spawns its sending.

@@ -161,7 +161,7 @@ impl<E: Entry> Engine<E> {
                 if watches_lanes && queued.lane != Lane::SHARED {
                     back.lanes.entry(queued.lane).or_default().delivered += 1;
                 }
-                retries_delivered += usize::from(queued.attempts > 1);
+                retries_delivered += usize::from(queued.attempts > 0);
                 self.counters.delivered.add(queued.size);
                 self.settle(&queued, || Settled::Delivered);
                 continue;

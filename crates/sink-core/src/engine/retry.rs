@@ -49,7 +49,8 @@ impl Credit {
         let half = config.max_attempts.map_or(u32::MAX, |most| most / 2);
         Self {
             entries: 0,
-            most: (config.max_batch_size * config.max_in_flight_requests / 10).max(LEAST_SAVED),
+            most: (config.max_batch_size.saturating_mul(config.max_in_flight_requests) / 10)
+                .max(LEAST_SAVED),
             attempts: half.min(MOST_BY_CHANCE),
         }
     }
