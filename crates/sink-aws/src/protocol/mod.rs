@@ -30,7 +30,10 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
-use aws_smithy_cbor::{codec::CborCodec, protocol::RpcV2CborProtocol};
+use aws_smithy_cbor::{
+    codec::{CborCodec, CborCodecSettings},
+    protocol::RpcV2CborProtocol,
+};
 use aws_smithy_json::{
     codec::{JsonCodec, JsonCodecSettings},
     protocol::aws_json_rpc::AwsJsonRpcProtocol,
@@ -73,12 +76,18 @@ pub fn protocol(encoding: BodyEncoding) -> Option<SharedClientProtocol> {
     Some(SharedClientProtocol::new(BatchProtocol {
         sdk: AwsJsonRpcProtocol::aws_json_1_1(),
         nothing: JsonCodec::new(JsonCodecSettings::builder().use_json_name(false).build()),
-        cbor_answers: CborCodec::default(),
+        cbor_answers: cbor_codec(),
         cbor_errors: RpcV2CborProtocol::new(),
         cbor,
         pool: Arc::default(),
         last: AtomicUsize::new(0),
     }))
+}
+
+/// Strict, or an answer cut short within a list would be read as records without end, until there
+/// is no memory.
+fn cbor_codec() -> CborCodec {
+    CborCodec::new(CborCodecSettings::default().enforce_strictness(true))
 }
 
 #[derive(Debug)]
