@@ -49,4 +49,4 @@ pub use refreshed::{Refreshed, Source, Trouble};
 pub use resource::{Resource, ResourceKind, Target};
 pub use serializer::{BoxError, Serializer};
 pub use setup::Setup;
-pub use text::describe;
+pub use text::{describe, shortened};

@@ -23,7 +23,6 @@ struct Exchange {
 
 /// What a batch operation answered.
 #[derive(Debug)]
-#[non_exhaustive]
 pub enum Answer<O> {
     /// The answer says of each record that it is stored, and nothing else.
     Stored(Stored),

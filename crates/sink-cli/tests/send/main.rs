@@ -296,6 +296,11 @@ fn a_flag_of_another_destination_is_refused_with_both_names() {
         ("firehose://x", &["--dimension", "A=a"], "--dimension is for cloudwatch://"),
         ("cloudwatch://x", &["--partition-key-fixed", "a"], "--partition-key-fixed is for kinesis"),
         ("cloudwatch://x", &["--no-delimiter"], "--no-delimiter is for firehose://"),
+        (
+            "cloudwatch://x",
+            &["--body-encoding", "json"],
+            "--body-encoding is for kinesis:// and firehose:// destinations",
+        ),
         ("firehose://x", &["--emulate", "4"], "--emulate 4 says how many shards there are"),
         ("cloudwatch://x", &["--emulate", "4"], "--emulate 4 says how many shards there are"),
     ] {
