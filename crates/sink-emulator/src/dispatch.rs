@@ -3,7 +3,7 @@
 use std::{
     convert::Infallible,
     fmt,
-    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
 use bytes::Bytes;
@@ -37,7 +37,7 @@ pub(crate) struct Shared {
     /// Access keys that are known; all are, if there is none.
     pub(crate) access_keys: Vec<String>,
     pub(crate) no_cbor: Option<NoCbor>,
-    pub(crate) cbor_requests: AtomicUsize,
+    pub(crate) cbor_requests: AtomicU64,
 }
 
 /// Cuts the connection instead of answering.

@@ -5,7 +5,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicU64, Ordering::Relaxed},
     },
 };
 
@@ -142,7 +142,7 @@ impl EmulatorBuilder {
             faults: Faults::new(self.seed),
             access_keys: self.access_keys,
             no_cbor: self.no_cbor,
-            cbor_requests: AtomicUsize::new(0),
+            cbor_requests: AtomicU64::new(0),
         };
         let mut emulator = Emulator {
             shared: Arc::new(shared),
@@ -181,7 +181,7 @@ impl Emulator {
     }
 
     /// How many requests came in Kinesis' CBOR, those refused included.
-    pub fn cbor_requests(&self) -> usize {
+    pub fn cbor_requests(&self) -> u64 {
         self.shared.cbor_requests.load(Relaxed)
     }
 

@@ -178,14 +178,13 @@ async fn an_endpoint_that_refuses_cbor_gets_json_and_nothing_is_lost() {
         // One thread, so all is logged here.
         let _guard = tracing::subscriber::set_default(subscriber);
         let emulator = emulator().without_cbor(refusal).start().await.unwrap();
-        let counters = send_all(&emulator, BodyEncoding::Cbor, 1000).await;
+        send_all(&emulator, BodyEncoding::Cbor, 1000).await;
         let records = emulator.kinesis().records("flights").unwrap().concat();
         assert_eq!(records.len(), 1000, "{refusal:?}: nothing was stored twice");
         assert_eq!(arrived(&emulator), written(1000), "{refusal:?}");
         // Those in flight when the first was refused; then never again.
         let refused = emulator.cbor_requests();
         assert!((1..=8).contains(&refused), "{refusal:?}: {refused}");
-        assert_eq!(counters.requests - refused, counters.delivered.requests, "{refusal:?}");
         let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
         let warnings: Vec<_> = log.lines().filter(|line| line.contains("WARN")).collect();
         assert_eq!(warnings.len(), 1, "{refusal:?}: {log}");

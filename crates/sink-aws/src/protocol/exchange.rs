@@ -5,7 +5,7 @@
 //! and reads the answer in the task that made the call, so the task can hold them. A call that is
 //! not made by [`answer`] finds nothing to write to, and is left to the SDK altogether.
 
-use std::{cell::Cell, fmt};
+use std::{cell::Cell, fmt, pin::Pin};
 
 use aws_smithy_types::body::SdkBody;
 
@@ -78,9 +78,12 @@ impl fmt::Debug for Stored {
 /// # Cancel safety
 ///
 /// That of the call.
-pub async fn answer<O: Send, E: Send>(
-    call: impl Future<Output = Result<O, E>> + Send,
+pub async fn answer<'a, O: Send + 'a, E: Send + 'a>(
+    call: impl Future<Output = Result<O, E>> + Send + 'a,
 ) -> Result<Answer<O>, E> {
+    // The SDK's futures are so deep that one more around them is too much for the compiler, in the
+    // crates of whoever uses a sink. An allocation, beside some hundred for each call.
+    let call: Pin<Box<dyn Future<Output = Result<O, E>> + Send + 'a>> = Box::pin(call);
     let exchange = Exchange::default();
     let answered = EXCHANGE.scope(exchange, async {
         let output = call.await?;
