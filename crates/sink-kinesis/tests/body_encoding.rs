@@ -186,7 +186,7 @@ async fn an_endpoint_that_refuses_cbor_gets_json_and_nothing_is_lost() {
         let refused = emulator.cbor_requests();
         assert!((1..=8).contains(&refused), "{refusal:?}: {refused}");
         let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-        let warnings: Vec<_> = log.lines().filter(|line| line.contains("WARN")).collect();
+        let warnings: Vec<_> = log.lines().filter(|line| line.contains("WARN sink_aws")).collect();
         assert_eq!(warnings.len(), 1, "{refusal:?}: {log}");
         assert!(warnings[0].contains("the endpoint refuses cbor"), "{log}");
     }
