@@ -31,8 +31,7 @@ pub struct KinesisDestination {
     client: Client,
     stream: Stream,
     classifier: Classifier,
-    /// `None` where lanes are keys, and nobody needs to know the shards.
-    shards: Option<Shards>,
+    shards: Shards,
 }
 
 impl KinesisDestination {
@@ -50,7 +49,7 @@ impl KinesisDestination {
         let classifier = Classifier::new("PutRecords", CODES)
             .with_context("stream", stream.as_str())
             .with_region(client.config().region());
-        let shards = Some(Shards::new(client.clone(), stream.clone()));
+        let shards = Shards::new(&client, &stream, Ordering::None);
         Self { client, stream, classifier, shards }
     }
 
@@ -63,8 +62,7 @@ impl KinesisDestination {
     /// send one record of a shard at a time.
     #[must_use]
     pub fn ordering(mut self, ordering: Ordering) -> Self {
-        self.shards = (ordering != Ordering::PerLane)
-            .then(|| Shards::new(self.client.clone(), self.stream.clone()));
+        self.shards = Shards::new(&self.client, &self.stream, ordering);
         self
     }
 }
@@ -102,10 +100,10 @@ impl Destination for KinesisDestination {
     }
 
     async fn send(&self, request: PutRecordsInputBuilder) -> Result<Self::Response, Self::Error> {
-        let samples = self.shards.as_ref().map(|shards| (shards, shards.sending(&request)));
+        let samples = self.shards.sending(&request);
         let answer = answer(request.send_with(&self.client)).await;
-        if let (Some((shards, samples)), Ok(answer)) = (samples, &answer) {
-            shards.answered(&samples, answer);
+        if let Ok(answer) = &answer {
+            self.shards.answered(&samples, answer);
         }
         answer
     }
@@ -119,10 +117,7 @@ impl Destination for KinesisDestination {
     }
 
     fn lane(&self, entry: &KinesisEntry) -> Lane {
-        match &self.shards {
-            Some(shards) => shards.lane(entry),
-            None => Lane::for_key(entry.partition_key().as_bytes()),
-        }
+        self.shards.lane(entry)
     }
 }
 

@@ -9,7 +9,7 @@ use aws_sdk_kinesis::{
     types::{PutRecordsRequestEntry, PutRecordsResultEntry},
 };
 use sink_aws::{Answer, Refreshed};
-use sink_core::Lane;
+use sink_core::{Lane, Ordering};
 
 use self::{
     list::ListShards,
@@ -20,25 +20,31 @@ use crate::{config::Stream, converter::KinesisEntry};
 /// Records of a request whose shard is predicted and compared.
 const SAMPLES: usize = 3;
 
-/// The shards of a stream, listed again when that seems due.
+/// The shards of a stream, listed again when that seems due; `None` where lanes are keys, and
+/// nobody needs to know the shards.
 #[derive(Debug)]
-pub(crate) struct Shards(Refreshed<ListShards>);
+pub(crate) struct Shards(Option<Refreshed<ListShards>>);
 
 /// Some records of a request: place and hash key.
 pub(crate) type Samples = Vec<(usize, u128)>;
 
 impl Shards {
-    pub(crate) fn new(client: Client, stream: Stream) -> Self {
-        Self(Refreshed::new(ListShards { client, stream }))
+    pub(crate) fn new(client: &Client, stream: &Stream, ordering: Ordering) -> Self {
+        let list = || ListShards { client: client.clone(), stream: stream.clone() };
+        Self((ordering != Ordering::PerLane).then(|| Refreshed::new(list())))
     }
 
     pub(crate) fn lane(&self, entry: &KinesisEntry) -> Lane {
-        self.0.view().lane(entry.partition_key(), entry.explicit_hash_key())
+        match &self.0 {
+            Some(shards) => shards.view().lane(entry.partition_key(), entry.explicit_hash_key()),
+            None => Lane::for_key(entry.partition_key().as_bytes()),
+        }
     }
 
     /// To be called before a request is sent; what it gives belongs to [`answered`](Self::answered).
     pub(crate) fn sending(&self, request: &PutRecordsInputBuilder) -> Samples {
-        self.0.refresh_if_due(false);
+        let Some(shards) = &self.0 else { return Samples::new() };
+        shards.refresh_if_due(false);
         let records = request.get_records().as_deref().unwrap_or_default();
         let step = records.len().div_ceil(SAMPLES).max(1);
         let sample = |(at, record): (usize, &PutRecordsRequestEntry)| {
@@ -50,16 +56,17 @@ impl Shards {
 
     /// Lists the shards again if the answer shows that the map is out of date.
     pub(crate) fn answered(&self, samples: &Samples, answer: &Answer<PutRecordsOutput>) {
-        let map = self.0.view();
+        let Some(shards) = &self.0 else { return };
+        let map = shards.view();
         let is_outdated = match answer {
             Answer::Stored(stored) => is_outdated(&map, samples, stored.places()),
             Answer::Parsed(output) => {
-                let shards = output.records().iter().map(PutRecordsResultEntry::shard_id);
-                is_outdated(&map, samples, shards)
+                let ids = output.records().iter().map(PutRecordsResultEntry::shard_id);
+                is_outdated(&map, samples, ids)
             }
         };
         if is_outdated {
-            self.0.refresh_if_due(true);
+            shards.refresh_if_due(true);
         }
     }
 }
