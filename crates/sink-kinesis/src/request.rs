@@ -102,9 +102,7 @@ impl Destination for KinesisDestination {
     async fn send(&self, request: PutRecordsInputBuilder) -> Result<Self::Response, Self::Error> {
         let samples = self.shards.sending(&request);
         let answer = answer(request.send_with(&self.client)).await;
-        if let Ok(answer) = &answer {
-            self.shards.answered(&samples, answer);
-        }
+        self.shards.answered(&samples, answer.as_ref().ok());
         answer
     }
 

@@ -54,9 +54,9 @@ impl Shards {
         records.iter().enumerate().step_by(step).map(sample).collect()
     }
 
-    /// Lists the shards again if the answer shows that the map is out of date.
-    pub(crate) fn answered(&self, samples: &Samples, answer: &Answer<PutRecordsOutput>) {
-        let Some(shards) = &self.0 else { return };
+    /// Lists the shards again if the answer, where there is one, shows that the map is out of date.
+    pub(crate) fn answered(&self, samples: &Samples, answer: Option<&Answer<PutRecordsOutput>>) {
+        let (Some(shards), Some(answer)) = (&self.0, answer) else { return };
         let map = shards.view();
         let is_outdated = match answer {
             Answer::Stored(stored) => is_outdated(&map, samples, stored.places()),
