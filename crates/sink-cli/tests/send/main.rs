@@ -337,6 +337,23 @@ fn wrong_settings_are_reported_all_at_once() {
 }
 
 #[test]
+fn records_go_in_the_encoding_that_is_asked_for() {
+    for encoding in ["sdk", "json", "cbor"] {
+        let output = send_bytes(flights(300).as_bytes(), &["--body-encoding", encoding]);
+        assert!(output.status.success(), "{encoding}: {output:?}");
+        assert_eq!(report(&output)["delivered"], 300, "{encoding}: {output:?}");
+    }
+    for (to, encoding, status, expected) in [
+        ("kinesis://flights", "ion", 2, "write `sdk`, `json` or `cbor`"),
+        ("firehose://flights", "cbor", 1, "which this service does not speak: write `json` or"),
+    ] {
+        let output = run(&["send", "-", "--to", to, "--emulate", "--body-encoding", encoding]);
+        assert_eq!(output.status.code(), Some(status), "{output:?}");
+        assert!(text(&output.stderr).contains(expected), "{output:?}");
+    }
+}
+
+#[test]
 fn a_stream_name_that_is_none_is_refused() {
     for emulate in [&["--emulate"][..], &["--region", "us-east-1"]] {
         let mut args = vec!["send", "-", "--to", "kinesis://no spaces"];
@@ -378,6 +395,9 @@ fn help_names_every_part() {
         "Exit status:",
         "For kinesis://:",
         "For firehose://:",
+        "For kinesis:// and firehose://:",
+        "--body-encoding <ENCODING>",
+        "[default: json]",
         "For cloudwatch://",
         "--partition-key",
         "--emulate",
