@@ -91,8 +91,7 @@ impl Scan<'_> {
         let start = self.at;
         let text = self.body.get(start..start + length)?;
         self.at += length;
-        let is_text = text.iter().fold(true, |plain, byte| plain & is_plain(*byte));
-        is_text.then_some((start, self.at))
+        is_plain(text).then_some((start, self.at))
     }
 
     fn records(&mut self, operation: &Operation) -> Option<Places> {
