@@ -20,6 +20,7 @@ use crate::{
     client::NO_TLS,
     codes::{COMMON, Class, look_up},
     patience::{Bear, Patience},
+    protocol::Stored,
     text::{chain, find, one_line},
 };
 
@@ -151,6 +152,11 @@ impl Classifier {
             }
             _ => outcome,
         }
+    }
+
+    /// What became of the entries of a request whose answer calls each of so many stored.
+    pub fn stored(&self, sent: usize, stored: &Stored) -> Outcome {
+        self.answered(sent, std::iter::repeat_n(None, stored.count()))
     }
 
     /// What a failed call means for its entries.

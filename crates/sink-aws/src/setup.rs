@@ -5,15 +5,16 @@ use std::time::Duration;
 use aws_types::SdkConfig;
 use sink_core::{Destination, Error, ErrorKind, Settings};
 
-use crate::{client::AwsConfig, resource::Target};
+use crate::{client::AwsConfig, protocol::BodyEncoding, resource::Target};
 
 /// What every connector's configuration has, and what `build` and `builder` do with it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Setup<'a> {
     operation: &'static str,
     target: &'a str,
     aws: &'a AwsConfig,
     settings: &'a Settings,
+    problem: Option<String>,
 }
 
 impl<'a> Setup<'a> {
@@ -25,7 +26,17 @@ impl<'a> Setup<'a> {
         aws: &'a AwsConfig,
         settings: &'a Settings,
     ) -> Self {
-        Self { operation, target, aws, settings }
+        Self { operation, target, aws, settings, problem: None }
+    }
+
+    /// For a service that speaks no CBOR: it is one more thing that is wrong.
+    #[must_use]
+    pub fn without_cbor(mut self, encoding: BodyEncoding) -> Self {
+        self.problem = (encoding == BodyEncoding::Cbor).then(|| {
+            "body_encoding is `cbor`, which this service does not speak: write `json` or `sdk`"
+                .to_owned()
+        });
+        self
     }
 
     /// The target, and the SDK's configuration for a client of its service: see
@@ -85,6 +96,7 @@ impl<'a> Setup<'a> {
         }
         let settings = self.settings.resolve(&D::LIMITS, &D::DEFAULTS);
         problems.extend(settings.err().map(|error| error.message().to_owned()));
+        problems.extend(self.problem.clone());
         (target, problems)
     }
 
@@ -103,6 +115,17 @@ impl<'a> Setup<'a> {
 /// # let client = &Client::from_conf(config.build());
 /// let client = Client::from_conf(sink_aws::without_retries!(client));
 /// ```
+///
+/// With a [`BodyEncoding`](crate::BodyEncoding) the client writes its batches so, where
+/// [`answer`](crate::answer()) makes the call:
+///
+/// ```
+/// # use aws_sdk_kinesis::{Client, Config, config::BehaviorVersion};
+/// # let config = Config::builder().behavior_version(BehaviorVersion::v2026_01_12());
+/// # let client = &Client::from_conf(config.build());
+/// let encoding = sink_aws::BodyEncoding::default();
+/// let client = Client::from_conf(sink_aws::without_retries!(client, encoding));
+/// ```
 #[macro_export]
 macro_rules! without_retries {
     ($client:expr) => {
@@ -113,6 +136,17 @@ macro_rules! without_retries {
             .stalled_stream_protection($crate::StalledStreamProtectionConfig::disabled())
             .build()
     };
+    ($client:expr, $encoding:expr) => {{
+        let config = $crate::without_retries!($client);
+        match $crate::protocol($encoding) {
+            None => config,
+            protocol => {
+                let mut builder = config.to_builder();
+                builder.set_protocol(protocol);
+                builder.build()
+            }
+        }
+    }};
 }
 
 #[cfg(test)]

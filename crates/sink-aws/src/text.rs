@@ -27,6 +27,14 @@ where
     }
 }
 
+/// For messages: enough of a key to find the element by, in quotation marks.
+pub fn shortened(key: &str) -> String {
+    match key.char_indices().nth(32) {
+        None => format!("`{key}`"),
+        Some((end, _)) => format!("`{}…`", &key[..end]),
+    }
+}
+
 /// A text on one line, without what follows the mark of a secret, and cut at [`LONGEST`] bytes.
 pub(crate) fn one_line(text: &str) -> String {
     let end = SECRETS.iter().filter_map(|mark| text.find(mark)).min().unwrap_or(text.len());

@@ -1,6 +1,10 @@
 //! One request: whose it is, what it meets, and what a fault does to its connection.
 
-use std::{convert::Infallible, fmt};
+use std::{
+    convert::Infallible,
+    fmt,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
@@ -16,6 +20,7 @@ use crate::{
     faults::{Fault, Faults},
     firehose::Firehose,
     kinesis::Kinesis,
+    no_cbor::NoCbor,
     socket::ResetFlag,
 };
 
@@ -31,6 +36,8 @@ pub(crate) struct Shared {
     pub(crate) faults: Faults,
     /// Access keys that are known; all are, if there is none.
     pub(crate) access_keys: Vec<String>,
+    pub(crate) no_cbor: Option<NoCbor>,
+    pub(crate) cbor_requests: AtomicU64,
 }
 
 /// Cuts the connection instead of answering.
@@ -96,6 +103,12 @@ impl Shared {
             }
             Err(_) => return Err(Cut), // the peer went away
         };
+        if encoding == Encoding::Cbor {
+            self.cbor_requests.fetch_add(1, Relaxed);
+            if let Some(refusal) = self.no_cbor {
+                return Ok(refusal.answer());
+            }
+        }
         if let Err(error) = self.authenticate(access_key(&head.headers)) {
             return Ok(error.into_response(encoding));
         }

@@ -8,6 +8,7 @@ mod dispatch;
 mod faults;
 pub mod firehose;
 pub mod kinesis;
+mod no_cbor;
 mod random;
 mod server;
 mod socket;
@@ -18,5 +19,6 @@ pub use self::{
     faults::{Fault, Faults, RecordError},
     firehose::Firehose,
     kinesis::Kinesis,
+    no_cbor::NoCbor,
     server::{Emulator, EmulatorBuilder},
 };

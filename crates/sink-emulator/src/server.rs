@@ -3,7 +3,10 @@
 use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 
 use hyper::{server::conn::http1, service::service_fn};
@@ -19,6 +22,7 @@ use crate::{
     faults::Faults,
     firehose::{Firehose, FirehoseLimits},
     kinesis::{Kinesis, KinesisLimits},
+    no_cbor::NoCbor,
     socket::{ResetFlag, Socket},
 };
 
@@ -48,6 +52,7 @@ pub struct EmulatorBuilder {
     cloudwatch_limits: CloudWatchLimits,
     forget_records: bool,
     access_keys: Vec<String>,
+    no_cbor: Option<NoCbor>,
     seed: u64,
     port: u16,
 }
@@ -96,6 +101,12 @@ impl EmulatorBuilder {
         self
     }
 
+    /// Refuses requests in Kinesis' CBOR, and says so in this way. Default: speaks it.
+    pub fn without_cbor(mut self, refusal: NoCbor) -> Self {
+        self.no_cbor = Some(refusal);
+        self
+    }
+
     /// Seed of the faults' randomness. Default: 0.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
@@ -130,6 +141,8 @@ impl EmulatorBuilder {
             cloudwatch: CloudWatch::new(self.cloudwatch_limits, self.forget_records),
             faults: Faults::new(self.seed),
             access_keys: self.access_keys,
+            no_cbor: self.no_cbor,
+            cbor_requests: AtomicU64::new(0),
         };
         let mut emulator = Emulator {
             shared: Arc::new(shared),
@@ -165,6 +178,11 @@ impl Emulator {
     /// The CloudWatch metrics that arrived.
     pub fn cloudwatch(&self) -> &CloudWatch {
         &self.shared.cloudwatch
+    }
+
+    /// How many requests came in Kinesis' CBOR, those refused included.
+    pub fn cbor_requests(&self) -> u64 {
+        self.shared.cbor_requests.load(Relaxed)
     }
 
     /// Faults, to be set while it runs.

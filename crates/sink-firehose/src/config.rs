@@ -2,7 +2,7 @@
 
 use aws_sdk_firehose::Client;
 use serde::{Deserialize, Serialize};
-use sink_aws::{AwsConfig, Resource, ResourceKind, Setup};
+use sink_aws::{AwsConfig, BodyEncoding, Resource, ResourceKind, Setup};
 use sink_core::{ElementConverter, Error, Settings, Sink, SinkBuilder};
 
 use crate::{converter::FirehoseEntry, request::FirehoseDestination};
@@ -37,6 +37,11 @@ pub struct FirehoseSinkConfig {
     /// [`FirehoseDestination`].
     #[serde(default)]
     pub settings: Settings,
+    /// How the body of a request is written and its answer read: `json`, the default, or `sdk`. It
+    /// changes what the sink costs, and nothing of what arrives; what each means, [`BodyEncoding`]
+    /// says. The service does not speak `cbor`.
+    #[serde(default)]
+    pub body_encoding: BodyEncoding,
 }
 
 impl FirehoseSinkConfig {
@@ -47,6 +52,7 @@ impl FirehoseSinkConfig {
             delivery_stream: delivery_stream.into(),
             aws: AwsConfig::default(),
             settings: Settings::default(),
+            body_encoding: BodyEncoding::default(),
         }
     }
 
@@ -86,7 +92,8 @@ impl FirehoseSinkConfig {
     }
 
     /// A builder with these settings that writes with this client, instead of one made from
-    /// `aws`. Its own retries are switched off: see [`FirehoseDestination::new`].
+    /// `aws`. Its own retries are switched off, and `body_encoding` applies to it: see
+    /// [`FirehoseDestination::new`].
     ///
     /// # Errors
     ///
@@ -104,6 +111,7 @@ impl FirehoseSinkConfig {
 
     fn setup(&self) -> Setup<'_> {
         Setup::new("Firehose configuration", &self.delivery_stream, &self.aws, &self.settings)
+            .without_cbor(self.body_encoding)
     }
 
     fn sink<T: 'static>(
@@ -112,7 +120,7 @@ impl FirehoseSinkConfig {
         client: &Client,
         converter: impl ElementConverter<T, Entry = FirehoseEntry>,
     ) -> SinkBuilder<T, FirehoseDestination> {
-        let destination = FirehoseDestination::new(stream, client);
+        let destination = FirehoseDestination::with_encoding(stream, client, self.body_encoding);
         Sink::builder(converter, destination).settings(self.settings.clone())
     }
 }
@@ -173,6 +181,7 @@ mod tests {
         config.settings.max_batch_size = Some(501);
         config.settings.max_batch_size_in_bytes = Some((4 << 20) + 1);
         config.settings.max_record_size_in_bytes = Some(1_024_001);
+        config.body_encoding = BodyEncoding::Cbor;
         let error = config.build(as_is).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config);
         assert_eq!(error.operation(), "Firehose configuration");
@@ -182,6 +191,7 @@ mod tests {
             "max_batch_size is 501: the service accepts at most 500",
             "max_batch_size_in_bytes is 4194305",
             "max_record_size_in_bytes is 1024001",
+            "body_encoding is `cbor`, which this service does not speak: write `json` or `sdk`",
         ] {
             assert!(error.message().contains(expected), "{expected} is missing in: {error}");
         }

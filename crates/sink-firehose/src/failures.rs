@@ -5,7 +5,7 @@ use aws_sdk_firehose::{
     operation::put_record_batch::{PutRecordBatchError, PutRecordBatchOutput},
     types::PutRecordBatchResponseEntry,
 };
-use sink_aws::{Classifier, codes::Class, not_stored};
+use sink_aws::{Answer, Classifier, codes::Class, not_stored};
 use sink_core::Outcome;
 
 /// What Firehose's own error codes mean, for a request and for a record. Those that all AWS
@@ -64,11 +64,14 @@ pub const CODES: &[(&str, Class)] = &[
 /// stored when it has a record id and no error code.
 pub(crate) fn outcome(
     classifier: &Classifier,
-    answer: Result<PutRecordBatchOutput, SdkError<PutRecordBatchError>>,
+    answer: Result<Answer<PutRecordBatchOutput>, SdkError<PutRecordBatchError>>,
     sent: usize,
 ) -> Outcome {
     match answer {
-        Ok(output) => classifier.answered(sent, output.request_responses().iter().map(failure)),
+        Ok(Answer::Stored(stored)) => classifier.stored(sent, &stored),
+        Ok(Answer::Parsed(output)) => {
+            classifier.answered(sent, output.request_responses().iter().map(failure))
+        }
         Err(error) => classifier.failed(error),
     }
 }
@@ -138,7 +141,7 @@ mod tests {
             // Whatever the count says.
             for count in [0, 1, 2, -1] {
                 let answer = output(count, &records);
-                match outcome(&classifier(), Ok(answer), records.len()) {
+                match outcome(&classifier(), Ok(Answer::Parsed(answer)), records.len()) {
                     Outcome::Delivered => assert!(expected.is_empty(), "{records:?}"),
                     Outcome::PerEntry(verdicts) => {
                         assert_eq!(verdicts.failures(), expected, "{records:?}");
@@ -152,7 +155,7 @@ mod tests {
     #[test]
     fn an_answer_of_the_wrong_length_is_retried() {
         for (records, sent) in [(vec![], 1), (vec![stored()], 2), (vec![stored(), stored()], 1)] {
-            let outcome = outcome(&classifier(), Ok(output(0, &records)), sent);
+            let outcome = outcome(&classifier(), Ok(Answer::Parsed(output(0, &records))), sent);
             assert!(
                 matches!(&outcome, Outcome::RetryAll(Cause::Unavailable, reason)
                     if reason.code() == "WrongAnswerLength"),

@@ -11,7 +11,7 @@ use aws_sdk_firehose::{
     primitives::Blob,
     types::Record,
 };
-use sink_aws::Classifier;
+use sink_aws::{Answer, BodyEncoding, Classifier, answer};
 use sink_core::{Batch, Destination, Limits, Outcome};
 
 use crate::{
@@ -30,9 +30,16 @@ pub struct FirehoseDestination {
 impl FirehoseDestination {
     /// Writes to this delivery stream with this client, whose own retries and stalled-stream
     /// protection are switched off: the engine owns them. Its connections, credentials and timeouts
-    /// stay. A timeout shorter than `request_timeout` takes its place.
+    /// stay. A timeout shorter than `request_timeout` takes its place. Bodies have the default
+    /// encoding.
     pub fn new(stream: DeliveryStream, client: &Client) -> Self {
-        let client = Client::from_conf(sink_aws::without_retries!(client));
+        Self::with_encoding(stream, client, BodyEncoding::default())
+    }
+
+    /// As [`new`](Self::new), with bodies of this encoding; `cbor` is `json` here. Any but `sdk`
+    /// takes the place of a protocol that the client was given.
+    pub fn with_encoding(stream: DeliveryStream, client: &Client, encoding: BodyEncoding) -> Self {
+        let client = Client::from_conf(sink_aws::without_retries!(client, encoding));
         let classifier = Classifier::new("PutRecordBatch", CODES)
             .with_context("delivery_stream", stream.as_str())
             .with_region(client.config().region());
@@ -43,7 +50,7 @@ impl FirehoseDestination {
 impl Destination for FirehoseDestination {
     type Entry = FirehoseEntry;
     type Request = PutRecordBatchInputBuilder;
-    type Response = PutRecordBatchOutput;
+    type Response = Answer<PutRecordBatchOutput>;
     type Error = SdkError<PutRecordBatchError>;
 
     const KIND: &'static str = "firehose";
@@ -69,13 +76,13 @@ impl Destination for FirehoseDestination {
     async fn send(
         &self,
         request: PutRecordBatchInputBuilder,
-    ) -> Result<PutRecordBatchOutput, Self::Error> {
-        request.send_with(&self.client).await
+    ) -> Result<Self::Response, Self::Error> {
+        answer(request.send_with(&self.client)).await
     }
 
     fn extract_failures(
         &self,
-        answer: Result<PutRecordBatchOutput, Self::Error>,
+        answer: Result<Self::Response, Self::Error>,
         sent: usize,
     ) -> Outcome {
         failures::outcome(&self.classifier, answer, sent)

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use aws_sdk_firehose::{Client, config::Credentials};
-use sink_aws::AwsConfig;
+use sink_aws::{AwsConfig, BodyEncoding};
 use sink_core::{
     Ordering,
     testkit::{self, Arrived, Cannot, Service, Trouble},
@@ -17,10 +17,11 @@ use sink_firehose::{FirehoseDestination, FirehoseEntry};
 struct FirehoseService {
     emulator: Emulator,
     client: Client,
+    encoding: BodyEncoding,
 }
 
 impl FirehoseService {
-    async fn start() -> Self {
+    async fn start(encoding: BodyEncoding) -> Self {
         let limits = FirehoseLimits::without_rates();
         let emulator = Emulator::builder().delivery_stream("flights").firehose_limits(limits);
         let emulator = emulator.seed(7).start().await.unwrap();
@@ -30,7 +31,7 @@ impl FirehoseService {
         let sdk = aws.load(Duration::from_secs(60)).await.unwrap();
         let config = aws_sdk_firehose::config::Builder::from(&sdk)
             .credentials_provider(Credentials::new("test", "test", None, None, "test"));
-        Self { client: Client::from_conf(config.build()), emulator }
+        Self { client: Client::from_conf(config.build()), emulator, encoding }
     }
 }
 
@@ -38,7 +39,8 @@ impl Service for FirehoseService {
     type Destination = FirehoseDestination;
 
     fn destination(&self, _: Ordering) -> FirehoseDestination {
-        FirehoseDestination::new("flights".parse().unwrap(), &self.client)
+        let stream = "flights".parse().unwrap();
+        FirehoseDestination::with_encoding(stream, &self.client, self.encoding)
     }
 
     fn entry(&self, number: u64, size_bytes: usize) -> Result<FirehoseEntry, Cannot> {
@@ -97,7 +99,9 @@ fn number(data: &[u8]) -> u64 {
 
 #[tokio::test]
 async fn firehose_conforms() {
-    let report = testkit::all_with_snapshots(FirehoseService::start).await;
-    println!("{report}");
-    report.assert_conforms(&["bad_entry"]);
+    for encoding in [BodyEncoding::Sdk, BodyEncoding::Json] {
+        let report = testkit::all_with_snapshots(|| FirehoseService::start(encoding)).await;
+        println!("{encoding}: {report}");
+        report.assert_conforms(&["bad_entry"]);
+    }
 }

@@ -2,7 +2,7 @@
 
 use aws_sdk_kinesis::Client;
 use serde::{Deserialize, Serialize};
-use sink_aws::{AwsConfig, Resource, ResourceKind, Setup};
+use sink_aws::{AwsConfig, BodyEncoding, Resource, ResourceKind, Setup};
 use sink_core::{ElementConverter, Error, Settings, Sink, SinkBuilder};
 
 use crate::{converter::KinesisEntry, request::KinesisDestination};
@@ -42,12 +42,22 @@ pub struct KinesisSinkConfig {
     /// comes after later ones at worst: readers that need the order skip what they have seen.
     #[serde(default)]
     pub settings: Settings,
+    /// How the body of a request is written and its answer read. Default: `json`. It changes what
+    /// the sink costs, and nothing of what arrives; what each means, [`BodyEncoding`] says. `cbor`
+    /// has never been tried against AWS itself.
+    #[serde(default)]
+    pub body_encoding: BodyEncoding,
 }
 
 impl KinesisSinkConfig {
     /// Writes to this stream, named or by its ARN, with all else from the environment and default.
     pub fn new(stream: impl Into<String>) -> Self {
-        Self { stream: stream.into(), aws: AwsConfig::default(), settings: Settings::default() }
+        Self {
+            stream: stream.into(),
+            aws: AwsConfig::default(),
+            settings: Settings::default(),
+            body_encoding: BodyEncoding::default(),
+        }
     }
 
     /// Builds the sink and spawns its driver on the current tokio runtime.
@@ -86,7 +96,8 @@ impl KinesisSinkConfig {
     }
 
     /// A builder with these settings that writes with this client, instead of one made from
-    /// `aws`. Its own retries are switched off: see [`KinesisDestination::new`].
+    /// `aws`. Its own retries are switched off, and `body_encoding` applies to it: see
+    /// [`KinesisDestination::new`].
     ///
     /// # Errors
     ///
@@ -113,8 +124,8 @@ impl KinesisSinkConfig {
         converter: impl ElementConverter<T, Entry = KinesisEntry>,
     ) -> SinkBuilder<T, KinesisDestination> {
         let ordering = self.settings.ordering.unwrap_or_default();
-        let destination = KinesisDestination::new(stream, client).ordering(ordering);
-        Sink::builder(converter, destination).settings(self.settings.clone())
+        let destination = KinesisDestination::with_encoding(stream, client, self.body_encoding);
+        Sink::builder(converter, destination.ordering(ordering)).settings(self.settings.clone())
     }
 }
 

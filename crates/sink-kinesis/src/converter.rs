@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
-use sink_aws::{BoxError, RandomKeys, Serializer};
+use sink_aws::{BoxError, RandomKeys, Serializer, shortened};
 use sink_core::{ConvertError, ElementConverter, Entry, Error, ErrorKind};
 
 /// Characters (not bytes) that a partition key may have.
@@ -87,14 +87,6 @@ fn check_key(key: &str) -> Result<(), String> {
             "the partition key {} has {chars} characters; Kinesis takes 1 to 256",
             shortened(key)
         )),
-    }
-}
-
-/// For messages: enough of a key to find the element by.
-fn shortened(key: &str) -> String {
-    match key.char_indices().nth(32) {
-        None => format!("`{key}`"),
-        Some((end, _)) => format!("`{}…`", &key[..end]),
     }
 }
 

@@ -5,7 +5,7 @@ use aws_sdk_kinesis::{
     operation::put_records::{PutRecordsError, PutRecordsOutput},
     types::PutRecordsResultEntry,
 };
-use sink_aws::{Classifier, codes::Class, not_stored};
+use sink_aws::{Answer, CBOR_REFUSED, Classifier, codes::Class, not_stored};
 use sink_core::Outcome;
 
 const INVALID: Class = Class::Fatal(
@@ -20,6 +20,8 @@ const INVALID: Class = Class::Fatal(
 /// From the API reference of `PutRecords`, the SDK's model, and the errors that the other
 /// operations on a stream list.
 pub const CODES: &[(&str, Class)] = &[
+    // The protocol's own code: it goes on in JSON.
+    (CBOR_REFUSED, Class::Unavailable),
     // A stream that is being created or changed will be there soon.
     ("ResourceInUseException", Class::Unavailable),
     (
@@ -50,11 +52,14 @@ pub const CODES: &[(&str, Class)] = &[
 /// stored when it has a sequence number and no error code.
 pub(crate) fn outcome(
     classifier: &Classifier,
-    answer: Result<PutRecordsOutput, SdkError<PutRecordsError>>,
+    answer: Result<Answer<PutRecordsOutput>, SdkError<PutRecordsError>>,
     sent: usize,
 ) -> Outcome {
     match answer {
-        Ok(output) => classifier.answered(sent, output.records().iter().map(failure)),
+        Ok(Answer::Stored(stored)) => classifier.stored(sent, &stored),
+        Ok(Answer::Parsed(output)) => {
+            classifier.answered(sent, output.records().iter().map(failure))
+        }
         Err(error) => classifier.failed(error),
     }
 }
@@ -147,7 +152,7 @@ mod tests {
             // Whatever the count says.
             for count in [None, Some(0), Some(1), Some(2), Some(-1)] {
                 let answer = output(count, &records);
-                match outcome(&classifier(), Ok(answer), records.len()) {
+                match outcome(&classifier(), Ok(Answer::Parsed(answer)), records.len()) {
                     Outcome::Delivered => assert!(expected.is_empty(), "{records:?}"),
                     Outcome::PerEntry(verdicts) => {
                         assert_eq!(verdicts.failures(), expected, "{records:?}");
@@ -161,7 +166,8 @@ mod tests {
     #[test]
     fn an_answer_of_the_wrong_length_is_retried() {
         for (records, sent) in [(vec![], 1), (vec![stored()], 2), (vec![stored(), stored()], 1)] {
-            let outcome = outcome(&classifier(), Ok(output(Some(0), &records)), sent);
+            let outcome =
+                outcome(&classifier(), Ok(Answer::Parsed(output(Some(0), &records))), sent);
             assert!(
                 matches!(&outcome, Outcome::RetryAll(Cause::Unavailable, reason)
                     if reason.code() == "WrongAnswerLength"),
@@ -173,7 +179,7 @@ mod tests {
     #[test]
     fn records_that_all_fail_for_good_stop_the_sink() {
         let records = [failed("KMSDisabledException"), failed("KMSDisabledException")];
-        let outcome = outcome(&classifier(), Ok(output(Some(2), &records)), 2);
+        let outcome = outcome(&classifier(), Ok(Answer::Parsed(output(Some(2), &records))), 2);
         let Outcome::Fatal(error) = outcome else { panic!("{outcome:?}") };
         assert_eq!(
             error.to_string(),

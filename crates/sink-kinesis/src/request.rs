@@ -9,7 +9,7 @@ use aws_sdk_kinesis::{
     primitives::Blob,
     types::PutRecordsRequestEntry,
 };
-use sink_aws::Classifier;
+use sink_aws::{Answer, BodyEncoding, Classifier, answer};
 use sink_core::{Batch, Destination, Lane, Limits, Ordering, Outcome};
 
 use crate::{
@@ -31,20 +31,25 @@ pub struct KinesisDestination {
     client: Client,
     stream: Stream,
     classifier: Classifier,
-    /// `None` where lanes are keys, and nobody needs to know the shards.
-    shards: Option<Shards>,
+    shards: Shards,
 }
 
 impl KinesisDestination {
     /// Writes to this stream with this client, whose own retries and stalled-stream protection
     /// are switched off: the engine owns them. Its connections, credentials and timeouts stay.
-    /// A timeout shorter than `request_timeout` takes its place.
+    /// A timeout shorter than `request_timeout` takes its place. Bodies have the default encoding.
     pub fn new(stream: Stream, client: &Client) -> Self {
-        let client = Client::from_conf(sink_aws::without_retries!(client));
+        Self::with_encoding(stream, client, BodyEncoding::default())
+    }
+
+    /// As [`new`](Self::new), with bodies of this encoding. Any but `sdk` takes the place of a
+    /// protocol that the client was given.
+    pub fn with_encoding(stream: Stream, client: &Client, encoding: BodyEncoding) -> Self {
+        let client = Client::from_conf(sink_aws::without_retries!(client, encoding));
         let classifier = Classifier::new("PutRecords", CODES)
             .with_context("stream", stream.as_str())
             .with_region(client.config().region());
-        let shards = Some(Shards::new(client.clone(), stream.clone()));
+        let shards = Shards::new(&client, &stream, Ordering::None);
         Self { client, stream, classifier, shards }
     }
 
@@ -57,8 +62,7 @@ impl KinesisDestination {
     /// send one record of a shard at a time.
     #[must_use]
     pub fn ordering(mut self, ordering: Ordering) -> Self {
-        self.shards = (ordering != Ordering::PerLane)
-            .then(|| Shards::new(self.client.clone(), self.stream.clone()));
+        self.shards = Shards::new(&self.client, &self.stream, ordering);
         self
     }
 }
@@ -66,7 +70,7 @@ impl KinesisDestination {
 impl Destination for KinesisDestination {
     type Entry = KinesisEntry;
     type Request = PutRecordsInputBuilder;
-    type Response = PutRecordsOutput;
+    type Response = Answer<PutRecordsOutput>;
     type Error = SdkError<PutRecordsError>;
 
     const KIND: &'static str = "kinesis";
@@ -95,29 +99,23 @@ impl Destination for KinesisDestination {
         }
     }
 
-    async fn send(&self, request: PutRecordsInputBuilder) -> Result<PutRecordsOutput, Self::Error> {
-        let Some(shards) = &self.shards else { return request.send_with(&self.client).await };
-        let samples = shards.sending(&request);
-        let answer = request.send_with(&self.client).await;
-        if let Ok(answer) = &answer {
-            shards.answered(&samples, answer.records());
-        }
+    async fn send(&self, request: PutRecordsInputBuilder) -> Result<Self::Response, Self::Error> {
+        let samples = self.shards.sending(&request);
+        let answer = answer(request.send_with(&self.client)).await;
+        self.shards.answered(&samples, answer.as_ref().ok());
         answer
     }
 
     fn extract_failures(
         &self,
-        answer: Result<PutRecordsOutput, Self::Error>,
+        answer: Result<Self::Response, Self::Error>,
         sent: usize,
     ) -> Outcome {
         failures::outcome(&self.classifier, answer, sent)
     }
 
     fn lane(&self, entry: &KinesisEntry) -> Lane {
-        match &self.shards {
-            Some(shards) => shards.lane(entry),
-            None => Lane::for_key(entry.partition_key().as_bytes()),
-        }
+        self.shards.lane(entry)
     }
 }
 

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use aws_sdk_kinesis::{Client, config::Credentials};
-use sink_aws::AwsConfig;
+use sink_aws::{AwsConfig, BodyEncoding};
 use sink_core::{
     Ordering,
     testkit::{self, Arrived, Cannot, Service, Trouble},
@@ -16,11 +16,12 @@ use sink_kinesis::{KinesisDestination, KinesisEntry};
 struct Kinesis {
     emulator: Emulator,
     client: Client,
+    encoding: BodyEncoding,
 }
 
 impl Kinesis {
     /// A stream of two shards whose records may be as large as any stream's.
-    async fn start() -> Self {
+    async fn start(encoding: BodyEncoding) -> Self {
         let mut limits = KinesisLimits::without_shard_rates();
         limits.bytes_per_record = Some(10 << 20);
         let emulator = Emulator::builder().stream("flights", 2).kinesis_limits(limits).seed(7);
@@ -31,7 +32,7 @@ impl Kinesis {
         let sdk = aws.load(Duration::from_secs(60)).await.unwrap();
         let config = aws_sdk_kinesis::config::Builder::from(&sdk)
             .credentials_provider(Credentials::new("test", "test", None, None, "test"));
-        Self { client: Client::from_conf(config.build()), emulator }
+        Self { client: Client::from_conf(config.build()), emulator, encoding }
     }
 }
 
@@ -39,7 +40,8 @@ impl Service for Kinesis {
     type Destination = KinesisDestination;
 
     fn destination(&self, ordering: Ordering) -> KinesisDestination {
-        KinesisDestination::new("flights".parse().unwrap(), &self.client).ordering(ordering)
+        let stream = "flights".parse().unwrap();
+        KinesisDestination::with_encoding(stream, &self.client, self.encoding).ordering(ordering)
     }
 
     fn entry(&self, number: u64, size_bytes: usize) -> Result<KinesisEntry, Cannot> {
@@ -100,7 +102,9 @@ fn number(data: &[u8]) -> u64 {
 
 #[tokio::test]
 async fn kinesis_conforms() {
-    let report = testkit::all_with_snapshots(Kinesis::start).await;
-    println!("{report}");
-    report.assert_conforms(&["bad_entry"]);
+    for encoding in [BodyEncoding::Sdk, BodyEncoding::Json, BodyEncoding::Cbor] {
+        let report = testkit::all_with_snapshots(|| Kinesis::start(encoding)).await;
+        println!("{encoding}: {report}");
+        report.assert_conforms(&["bad_entry"]);
+    }
 }

@@ -9,6 +9,7 @@ use std::{
 };
 
 use aws_sdk_kinesis::{Client, config::Credentials};
+use sink_aws::Answer;
 use sink_core::{Destination as _, Lane, Ordering, OwnedBatch, Settings};
 use sink_emulator::{Emulator, Fault, kinesis::KinesisLimits};
 use sink_kinesis::{KinesisDestination, KinesisEntry, KinesisSinkConfig, as_is};
@@ -73,7 +74,12 @@ fn entries(count: usize, seed: u64) -> Vec<KinesisEntry> {
 async fn send(destination: &KinesisDestination, entries: &[KinesisEntry]) -> Vec<String> {
     let batch = OwnedBatch::new(entries.to_vec());
     let answer = destination.send(destination.build_request(&batch.as_batch())).await.unwrap();
-    answer.records().iter().map(|record| record.shard_id().unwrap().to_owned()).collect()
+    match answer {
+        Answer::Stored(stored) => stored.places().map(|id| id.unwrap().to_owned()).collect(),
+        Answer::Parsed(output) => {
+            output.records().iter().map(|record| record.shard_id().unwrap().to_owned()).collect()
+        }
+    }
 }
 
 fn lane_of(shard_id: &str) -> Lane {

@@ -11,7 +11,7 @@ use clap::{
 
 pub(crate) use self::{
     settings::SettingsArgs,
-    to::{CloudWatchArgs, FirehoseArgs, KinesisArgs, Named, To},
+    to::{BodyArgs, CloudWatchArgs, FirehoseArgs, KinesisArgs, Named, To},
 };
 use crate::target::Target;
 
@@ -117,6 +117,9 @@ pub(crate) struct Send {
 
     #[command(flatten)]
     pub(crate) firehose: FirehoseArgs,
+
+    #[command(flatten)]
+    pub(crate) bodies: BodyArgs,
 
     #[command(flatten)]
     pub(crate) cloudwatch: CloudWatchArgs,

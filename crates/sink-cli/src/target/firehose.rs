@@ -1,7 +1,7 @@
 //! Firehose: a line, ended by a delimiter, is a record.
 
 use aws_types::SdkConfig;
-use sink_aws::AwsConfig;
+use sink_aws::{AwsConfig, BodyEncoding};
 use sink_core::{Error, Settings};
 use sink_emulator::{Emulator, EmulatorBuilder, firehose::FirehoseLimits};
 use sink_firehose::{
@@ -21,6 +21,7 @@ use crate::{
 pub(crate) struct Firehose {
     stream: String,
     lines: DelimitedLines,
+    encoding: BodyEncoding,
 }
 
 impl Firehose {
@@ -29,12 +30,13 @@ impl Firehose {
         let flags = &args.firehose;
         let delimiter = if flags.no_delimiter { "" } else { &*flags.delimiter.0 };
         let lines = DelimitedLines { delimiter: delimiter.as_bytes().to_vec() };
-        Ok(Self { stream: stream.to_owned(), lines })
+        Ok(Self { stream: stream.to_owned(), lines, encoding: args.bodies.body_encoding })
     }
 
     fn config(&self, settings: Settings) -> FirehoseSinkConfig {
         let mut config = FirehoseSinkConfig::new(&self.stream);
         config.settings = settings;
+        config.body_encoding = self.encoding;
         config
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use aws_types::SdkConfig;
 use bytes::Bytes;
-use sink_aws::AwsConfig;
+use sink_aws::{AwsConfig, BodyEncoding};
 use sink_core::{Error, Settings};
 use sink_emulator::{Emulator, EmulatorBuilder, kinesis::KinesisLimits};
 use sink_kinesis::{KinesisDestination, KinesisEntry, KinesisSinkConfig, Stream, as_is};
@@ -26,6 +26,7 @@ pub(crate) struct Kinesis {
     stream: String,
     key: KeySource,
     shards: usize,
+    encoding: BodyEncoding,
 }
 
 impl Kinesis {
@@ -37,12 +38,13 @@ impl Kinesis {
             (None, None) => KeySource::Random,
         };
         let shards = args.emulate.emulate.flatten().unwrap_or(SHARDS);
-        Self { stream: stream.to_owned(), key, shards }
+        Self { stream: stream.to_owned(), key, shards, encoding: args.bodies.body_encoding }
     }
 
     fn config(&self, settings: Settings) -> KinesisSinkConfig {
         let mut config = KinesisSinkConfig::new(&self.stream);
         config.settings = settings;
+        config.body_encoding = self.encoding;
         config
     }
 }

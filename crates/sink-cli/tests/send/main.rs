@@ -296,6 +296,11 @@ fn a_flag_of_another_destination_is_refused_with_both_names() {
         ("firehose://x", &["--dimension", "A=a"], "--dimension is for cloudwatch://"),
         ("cloudwatch://x", &["--partition-key-fixed", "a"], "--partition-key-fixed is for kinesis"),
         ("cloudwatch://x", &["--no-delimiter"], "--no-delimiter is for firehose://"),
+        (
+            "cloudwatch://x",
+            &["--body-encoding", "json"],
+            "--body-encoding is for kinesis:// and firehose:// destinations",
+        ),
         ("firehose://x", &["--emulate", "4"], "--emulate 4 says how many shards there are"),
         ("cloudwatch://x", &["--emulate", "4"], "--emulate 4 says how many shards there are"),
     ] {
@@ -328,6 +333,23 @@ fn wrong_settings_are_reported_all_at_once() {
         "request_timeout is 0ns",
     ] {
         assert!(errors.contains(problem), "{errors}");
+    }
+}
+
+#[test]
+fn records_go_in_the_encoding_that_is_asked_for() {
+    for encoding in ["sdk", "json", "cbor"] {
+        let output = send_bytes(flights(300).as_bytes(), &["--body-encoding", encoding]);
+        assert!(output.status.success(), "{encoding}: {output:?}");
+        assert_eq!(report(&output)["delivered"], 300, "{encoding}: {output:?}");
+    }
+    for (to, encoding, status, expected) in [
+        ("kinesis://flights", "ion", 2, "write `sdk`, `json` or `cbor`"),
+        ("firehose://flights", "cbor", 1, "which this service does not speak: write `json` or"),
+    ] {
+        let output = run(&["send", "-", "--to", to, "--emulate", "--body-encoding", encoding]);
+        assert_eq!(output.status.code(), Some(status), "{output:?}");
+        assert!(text(&output.stderr).contains(expected), "{output:?}");
     }
 }
 
@@ -373,6 +395,9 @@ fn help_names_every_part() {
         "Exit status:",
         "For kinesis://:",
         "For firehose://:",
+        "For kinesis:// and firehose://:",
+        "--body-encoding <ENCODING>",
+        "[default: json]",
         "For cloudwatch://",
         "--partition-key",
         "--emulate",

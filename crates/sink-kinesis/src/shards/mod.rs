@@ -5,11 +5,11 @@ mod map;
 
 use aws_sdk_kinesis::{
     Client,
-    operation::put_records::builders::PutRecordsInputBuilder,
+    operation::put_records::{PutRecordsOutput, builders::PutRecordsInputBuilder},
     types::{PutRecordsRequestEntry, PutRecordsResultEntry},
 };
-use sink_aws::Refreshed;
-use sink_core::Lane;
+use sink_aws::{Answer, Refreshed};
+use sink_core::{Lane, Ordering};
 
 use self::{
     list::ListShards,
@@ -20,25 +20,31 @@ use crate::{config::Stream, converter::KinesisEntry};
 /// Records of a request whose shard is predicted and compared.
 const SAMPLES: usize = 3;
 
-/// The shards of a stream, listed again when that seems due.
+/// The shards of a stream, listed again when that seems due; `None` where lanes are keys, and
+/// nobody needs to know the shards.
 #[derive(Debug)]
-pub(crate) struct Shards(Refreshed<ListShards>);
+pub(crate) struct Shards(Option<Refreshed<ListShards>>);
 
 /// Some records of a request: place and hash key.
 pub(crate) type Samples = Vec<(usize, u128)>;
 
 impl Shards {
-    pub(crate) fn new(client: Client, stream: Stream) -> Self {
-        Self(Refreshed::new(ListShards { client, stream }))
+    pub(crate) fn new(client: &Client, stream: &Stream, ordering: Ordering) -> Self {
+        let list = || ListShards { client: client.clone(), stream: stream.clone() };
+        Self((ordering != Ordering::PerLane).then(|| Refreshed::new(list())))
     }
 
     pub(crate) fn lane(&self, entry: &KinesisEntry) -> Lane {
-        self.0.view().lane(entry.partition_key(), entry.explicit_hash_key())
+        match &self.0 {
+            Some(shards) => shards.view().lane(entry.partition_key(), entry.explicit_hash_key()),
+            None => Lane::for_key(entry.partition_key().as_bytes()),
+        }
     }
 
     /// To be called before a request is sent; what it gives belongs to [`answered`](Self::answered).
     pub(crate) fn sending(&self, request: &PutRecordsInputBuilder) -> Samples {
-        self.0.refresh_if_due(false);
+        let Some(shards) = &self.0 else { return Samples::new() };
+        shards.refresh_if_due(false);
         let records = request.get_records().as_deref().unwrap_or_default();
         let step = records.len().div_ceil(SAMPLES).max(1);
         let sample = |(at, record): (usize, &PutRecordsRequestEntry)| {
@@ -48,11 +54,19 @@ impl Shards {
         records.iter().enumerate().step_by(step).map(sample).collect()
     }
 
-    /// Lists the shards again if the answer shows that the map is out of date.
-    pub(crate) fn answered(&self, samples: &Samples, records: &[PutRecordsResultEntry]) {
-        let is_outdated = is_outdated(&self.0.view(), samples, records);
+    /// Lists the shards again if the answer, where there is one, shows that the map is out of date.
+    pub(crate) fn answered(&self, samples: &Samples, answer: Option<&Answer<PutRecordsOutput>>) {
+        let (Some(shards), Some(answer)) = (&self.0, answer) else { return };
+        let map = shards.view();
+        let is_outdated = match answer {
+            Answer::Stored(stored) => is_outdated(&map, samples, stored.places()),
+            Answer::Parsed(output) => {
+                let ids = output.records().iter().map(PutRecordsResultEntry::shard_id);
+                is_outdated(&map, samples, ids)
+            }
+        };
         if is_outdated {
-            self.0.refresh_if_due(true);
+            shards.refresh_if_due(true);
         }
     }
 }
@@ -61,16 +75,20 @@ impl Shards {
 ///
 /// Resharding makes shards with new ids, and one look at each id finds them. The samples find what
 /// ids cannot show: a stream that was deleted and made anew with other ranges.
-fn is_outdated(map: &ShardMap, samples: &Samples, records: &[PutRecordsResultEntry]) -> bool {
+fn is_outdated<'a>(
+    map: &ShardMap,
+    samples: &Samples,
+    mut shards: impl Iterator<Item = Option<&'a str>> + Clone,
+) -> bool {
     if map.is_empty() {
         return false; // the list is due as soon as it may be, whatever the answers say
     }
-    let is_new = |record: &PutRecordsResultEntry| record.shard_id().is_some_and(|id| !map.has(id));
+    let of_records = shards.clone();
     let is_elsewhere = |(at, hash_key): &(usize, u128)| {
-        let shard = records.get(*at).and_then(PutRecordsResultEntry::shard_id);
+        let shard = of_records.clone().nth(*at).flatten();
         shard.is_some_and(|id| map.shard_of(*hash_key).is_none_or(|shard| shard.id() != id))
     };
-    records.iter().any(is_new) || samples.iter().any(is_elsewhere)
+    shards.any(|shard| shard.is_some_and(|id| !map.has(id))) || samples.iter().any(is_elsewhere)
 }
 
 #[cfg(test)]
@@ -81,13 +99,11 @@ mod tests {
         ShardMap::new(vec![Shard::new("a", 0, 99), Shard::new("b", 100, u128::MAX)])
     }
 
-    fn stored(id: &str) -> PutRecordsResultEntry {
-        PutRecordsResultEntry::builder().sequence_number("1").shard_id(id).build()
-    }
-
     #[test]
     fn an_answer_shows_whether_the_map_is_out_of_date() {
-        let refused = || PutRecordsResultEntry::builder().error_code("InternalFailure").build();
+        // What is stored has a shard, what is refused has none.
+        let stored = Some;
+        let refused = || None;
         for (samples, records, expected) in [
             (vec![], vec![], false),
             (vec![(0, 0), (1, 100)], vec![stored("a"), stored("b")], false),
@@ -102,13 +118,13 @@ mod tests {
             (vec![(0, 0), (7, 0)], vec![stored("a")], false),
         ] {
             assert_eq!(
-                is_outdated(&map(), &samples, &records),
+                is_outdated(&map(), &samples, records.iter().copied()),
                 expected,
                 "{samples:?} {records:?}"
             );
         }
         assert!(
-            !is_outdated(&ShardMap::default(), &vec![(0, 0)], &[stored("c")]),
+            !is_outdated(&ShardMap::default(), &vec![(0, 0)], [Some("c")].into_iter()),
             "nothing is known"
         );
     }

@@ -1,0 +1,120 @@
+//! The scan of JSON.
+
+use memchr::memchr;
+
+use super::{Places, is_plain, place, places};
+use crate::protocol::operation::{Encryption, Operation};
+
+/// The places of so many stored records, if the answer says that of each.
+pub(in crate::protocol) fn scan(body: &[u8], operation: &Operation) -> Option<Places> {
+    // Once for all strings, many bytes at a time; quotation marks end them.
+    if !is_plain(body) {
+        return None;
+    }
+    let mut scan = Scan { body, at: 0 };
+    let (mut records, mut has_count, mut has_encryption) = (None, false, false);
+    scan.eat(b"{")?;
+    loop {
+        let key = scan.text()?;
+        scan.eat(b":")?;
+        if key == operation.records && records.is_none() {
+            records = Some(scan.records(operation)?);
+        } else if key == operation.failed && !has_count {
+            has_count = true;
+            scan.eat(b"0")?;
+        } else if !has_encryption {
+            has_encryption = true;
+            match operation.encryption {
+                Encryption::Text(name) if key == name => drop(scan.text()?),
+                Encryption::Flag(name) if key == name => {
+                    scan.eat(b"true").or_else(|| scan.eat(b"false"))?;
+                }
+                _ => return None,
+            }
+        } else {
+            return None;
+        }
+        if scan.eat(b"}").is_some() {
+            break;
+        }
+        scan.eat(b",")?;
+    }
+    records.filter(|_| scan.at == body.len())
+}
+
+struct Scan<'a> {
+    body: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Scan<'a> {
+    fn eat(&mut self, token: &[u8]) -> Option<()> {
+        self.body[self.at..].starts_with(token).then(|| self.at += token.len())
+    }
+
+    /// A string: all that is between two quotation marks, as there are no escapes.
+    fn range(&mut self) -> Option<(usize, usize)> {
+        self.eat(b"\"")?;
+        let start = self.at;
+        let end = start + memchr(b'"', &self.body[start..])?;
+        self.at = end + 1;
+        Some((start, end))
+    }
+
+    fn text(&mut self) -> Option<&'a str> {
+        let (start, end) = self.range()?;
+        std::str::from_utf8(&self.body[start..end]).ok()
+    }
+
+    /// `"name":`, where the name is this one.
+    fn key(&mut self, name: &str) -> bool {
+        let rest = &self.body[self.at..];
+        let length = name.len();
+        let is_it = rest.len() > length + 3
+            && rest[0] == b'"'
+            && &rest[1..=length] == name.as_bytes()
+            && &rest[length + 1..length + 3] == b"\":";
+        if is_it {
+            self.at += length + 3;
+        }
+        is_it
+    }
+
+    fn records(&mut self, operation: &Operation) -> Option<Places> {
+        let mut places = places(self.body)?;
+        self.eat(b"[")?;
+        if self.eat(b"]").is_some() {
+            return Some(places);
+        }
+        loop {
+            places.push(self.record(operation)?);
+            if self.eat(b"]").is_some() {
+                return Some(places);
+            }
+            self.eat(b",")?;
+        }
+    }
+
+    fn record(&mut self, operation: &Operation) -> Option<(u32, u32)> {
+        let (mut id, mut stored_at) = (None, None);
+        self.eat(b"{")?;
+        loop {
+            let (member, is_known) = if id.is_none() && self.key(operation.id) {
+                (&mut id, true)
+            } else {
+                let is_place = operation.place.is_some_and(|name| self.key(name));
+                (&mut stored_at, is_place)
+            };
+            if !is_known || member.is_some() {
+                return None;
+            }
+            *member = Some(self.range().filter(|(start, end)| start < end)?);
+            if self.eat(b"}").is_some() {
+                break;
+            }
+            self.eat(b",")?;
+        }
+        id?;
+        Some(stored_at.map_or((0, 0), |(start, end)| place(start, end)))
+    }
+}
