@@ -2,9 +2,12 @@
 
 use std::sync::Weak;
 
+use tokio::time::Instant;
+
 use crate::{
     convert::{ConvertError, ElementConverter},
-    destination::{Destination, Entry as _, Lane},
+    destination::{Destination, Entry as _, Lane, Queued},
+    engine::{Chunk, Load},
     error::{Error, ErrorKind},
     inbox::{Arrival, Inbox, Written},
 };
@@ -17,6 +20,16 @@ pub(crate) trait Pieces<T, E>: Send + Sync {
 
     /// The same, and admits it if nobody has to wait for anything.
     fn write(&self, element: T, max_size: usize, inbox: &Inbox<E>) -> Written<E>;
+
+    /// Puts elements as entries of at most `max_size` bytes into the chunk, until it is as large as
+    /// `full` or there are no more. Its sequences and times are still to be given.
+    fn fill(
+        &self,
+        chunk: &mut Chunk<E>,
+        full: Load,
+        elements: &mut dyn Iterator<Item = T>,
+        max_size: usize,
+    ) -> Result<(), Error>;
 }
 
 pub(crate) struct Entrance<C, D> {
@@ -62,6 +75,23 @@ where
             Ok(arrival) => inbox.try_admit(arrival),
             Err(error) => Written::Refused(error),
         }
+    }
+
+    fn fill(
+        &self,
+        chunk: &mut Chunk<D::Entry>,
+        full: Load,
+        elements: &mut dyn Iterator<Item = T>,
+        max_size: usize,
+    ) -> Result<(), Error> {
+        let admitted_at = Instant::now().into_std();
+        while chunk.entries.len() < full.entries && chunk.bytes < full.bytes {
+            let Some(element) = elements.next() else { break };
+            let Arrival { entry, size, lane } = self.arrival(element, max_size)?;
+            let (sequence, attempts, tracked) = (0, 0, false);
+            chunk.push(Queued { entry, sequence, size, lane, attempts, tracked, admitted_at });
+        }
+        Ok(())
     }
 }
 

@@ -7,11 +7,9 @@
 use std::{
     collections::VecDeque,
     fmt,
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
+    sync::{Mutex, MutexGuard, PoisonError},
     task::Waker,
+    time::Duration,
 };
 
 use tokio::{
@@ -49,8 +47,6 @@ pub(crate) struct Inbox<E> {
     state: Mutex<State<E>>,
     /// Wakes the driver.
     wake: Notify,
-    /// Whether a writer has woken it and it has not come yet.
-    driver_is_due: AtomicBool,
     /// Turns true when the driver has ended and left what remains.
     ended: watch::Sender<bool>,
     /// Every sequence up to this one is settled.
@@ -69,6 +65,8 @@ pub(crate) struct State<E> {
     arrived: VecDeque<Chunk<E>>,
     /// The load of both, but for what the quota let in.
     arrived_load: Load,
+    /// When the driver was woken, if it has not come since.
+    called_at: Option<Instant>,
     /// How large a request may be, and so a chunk.
     request: Load,
     spare: Spare<E>,
@@ -111,6 +109,10 @@ pub(crate) enum Closing {
     Now,
 }
 
+/// See [`State::is_driver_due`].
+const REQUESTS_UNTIL_DUE: usize = 4;
+const TIME_UNTIL_DUE: Duration = Duration::from_micros(50);
+
 /// What became of an entry.
 pub(crate) enum Written<E> {
     /// It is in.
@@ -136,6 +138,7 @@ impl<E> Inbox<E> {
                 open: Chunk::default(),
                 arrived: VecDeque::new(),
                 arrived_load: Load::default(),
+                called_at: None,
                 request: budget.request(),
                 spare: Spare::new(),
                 receipts: Receipts::new(),
@@ -154,7 +157,6 @@ impl<E> Inbox<E> {
                 summary: None,
             }),
             wake: Notify::new(),
-            driver_is_due: AtomicBool::new(false),
             ended: watch::Sender::new(false),
             settled_up_to: watch::Sender::new(0),
         }
@@ -174,12 +176,30 @@ impl<E> Inbox<E> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The lock, where another writer has it: leaves it to that one for a while.
+    ///
+    /// Two threads that write as fast as they can would pass the lock, and all that it guards, from
+    /// one processor's cache to the other's for each entry, which takes longer than the writing.
+    #[cold]
+    fn lock_contended(&self) -> MutexGuard<'_, State<E>> {
+        for pauses in [64, 128, 256, 512] {
+            (0..pauses).for_each(|_| std::hint::spin_loop());
+            if let Ok(state) = self.state.try_lock() {
+                return state;
+            }
+        }
+        self.lock_as_is()
+    }
+
     // ---------------------------------------------------------------------------- producers
 
     /// Admits the entry if there is room, nobody who waits was first, and the driver is not due.
     #[inline]
     pub(crate) fn try_admit(&self, arrival: Arrival<E>) -> Written<E> {
-        let mut state = self.lock_as_is();
+        let mut state = match self.state.try_lock() {
+            Ok(state) => state,
+            Err(_) => self.lock_contended(),
+        };
         if state.is_in_quota(&arrival) {
             state.admit_by_quota(arrival);
             return Written::Admitted;
@@ -197,16 +217,33 @@ impl<E> Inbox<E> {
         if let Err(error) = state.check_gate() {
             return Written::Refused(error);
         }
-        if self.driver_is_due.load(Relaxed) || !state.has_room(arrival.lane, arrival.size) {
+        if state.is_driver_due() || !state.has_room(arrival.lane, arrival.size) {
             return Written::MustWait(arrival);
         }
-        if state.admit(arrival, None) {
-            drop(state);
-            self.wake_driver_soon();
-        } else {
-            state.grant();
+        let wake = state.admit(arrival, None);
+        state.grant();
+        drop(state);
+        if wake {
+            self.wake.notify_one();
         }
         Written::Admitted
+    }
+
+    /// Admits a chunk as it is, if there is room for all of it, nobody waits, all of it is in
+    /// [`Lane::SHARED`] and the driver is not due; then an empty one is in its place.
+    pub(crate) fn try_admit_chunk(&self, chunk: &mut Chunk<E>) -> Result<bool, Error> {
+        let mut state = self.lock();
+        state.check_gate()?;
+        let has_room = chunk.load().min(state.budget.free()) == chunk.load();
+        if !has_room || !chunk.is_plain || state.in_line > 0 || state.is_driver_due() {
+            return Ok(false);
+        }
+        let wake = state.admit_chunk(chunk);
+        drop(state);
+        if wake {
+            self.wake.notify_one();
+        }
+        Ok(true)
     }
 
     /// Admits entries from the front as long as there is room and nobody who waits was first: one
@@ -231,28 +268,26 @@ impl<E> Inbox<E> {
         }
         drop(state);
         if wake {
-            self.wake_driver_soon();
+            self.wake.notify_one();
         }
         Ok(())
     }
 
-    /// Lets the driver run, where a writer has woken it and it had no chance yet.
+    /// Lets the driver run, where it was woken and had no chance to.
     ///
     /// tokio runs a task that was woken on the thread of whoever woke it, once that thread is free;
     /// a writer that never waits would keep it busy until the buffer is full.
     ///
     /// To be awaited before a write has admitted anything: it changes nothing when it is dropped.
-    #[inline]
     pub(crate) async fn let_driver_run(&self) {
-        if self.driver_is_due.load(Relaxed) && self.driver_is_due.swap(false, Relaxed) {
+        if self.lock().take_driver_due() {
             tokio::task::yield_now().await;
         }
     }
 
-    #[cold]
-    fn wake_driver_soon(&self) {
-        self.driver_is_due.store(true, Relaxed);
-        self.wake.notify_one();
+    /// How large a chunk should be.
+    pub(crate) fn chunk_size(&self) -> Load {
+        self.lock().request
     }
 
     /// Waits for room and admits the entry.
@@ -389,8 +424,8 @@ impl<E> Inbox<E> {
         spare: &mut Spare<E>,
     ) -> Load {
         debug_assert!(arrivals.is_empty() && receipts.is_empty(), "arrivals would be overtaken");
-        self.driver_is_due.store(false, Relaxed);
         let mut state = self.lock();
+        state.called_at = None;
         spare.share(&mut state.spare);
         state.seal();
         std::mem::swap(&mut state.arrived, arrivals);
@@ -500,15 +535,43 @@ impl<E> State<E> {
         self.open.bytes += arrival.size;
         self.open.is_plain &= arrival.lane == Lane::SHARED && !tracked;
         self.put(arrival, tracked);
+        self.note_arrival()
+    }
+
+    fn note_arrival(&mut self) -> bool {
         let wake = self.is_enough();
         if wake {
             // Once is enough until the driver rests again.
             self.wake_at = Load { entries: usize::MAX, bytes: usize::MAX };
+            self.called_at = Some(Instant::now());
         }
         if wake || self.open.entries.len() >= self.request.entries {
             self.seal(); // what the driver waited for is a request as it is
         }
         wake
+    }
+
+    /// The same for a chunk of [`Lane::SHARED`]. Leaves an empty one in its place.
+    fn admit_chunk(&mut self, chunk: &mut Chunk<E>) -> bool {
+        let load = chunk.load();
+        self.budget.take_shared(load);
+        if self.arrived_load.entries == 0 {
+            self.first_at = Instant::now();
+        }
+        self.arrived_load += load;
+        for queued in &mut chunk.entries {
+            self.last_sequence += 1;
+            (queued.sequence, queued.admitted_at) = (self.last_sequence, self.first_at.into_std());
+        }
+        if self.open.entries.len() + load.entries < self.request.entries {
+            self.open.bytes += std::mem::take(&mut chunk.bytes);
+            self.open.entries.append(&mut chunk.entries);
+        } else {
+            self.seal();
+            let next = Chunk::in_vec(self.spare.take());
+            self.arrived.push_back(std::mem::replace(chunk, next));
+        }
+        self.note_arrival()
     }
 
     #[inline]
@@ -524,6 +587,25 @@ impl<E> State<E> {
             tracked,
             admitted_at: self.first_at.into_std(),
         });
+    }
+
+    /// Whether writers should let the driver run: it was woken, and some requests have come
+    /// together since, or some time has passed. Not at once: the change to it and back costs as
+    /// much as a hundred writes.
+    fn is_driver_due(&self) -> bool {
+        self.called_at.is_some_and(|at| {
+            self.arrived_load.entries >= self.request.entries.saturating_mul(REQUESTS_UNTIL_DUE)
+                || at.elapsed() >= TIME_UNTIL_DUE
+        })
+    }
+
+    /// The same, and then no more until it is woken again.
+    fn take_driver_due(&mut self) -> bool {
+        let is_due = self.is_driver_due();
+        if is_due {
+            self.called_at = None;
+        }
+        is_due
     }
 
     /// Puts the open chunk behind the others.

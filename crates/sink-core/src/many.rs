@@ -4,15 +4,22 @@ use std::{collections::VecDeque, future::poll_fn, pin::pin};
 
 use futures_core::Stream;
 
-use crate::{destination::Entry, error::Error, sink::Sink};
+use crate::{
+    destination::{Entry, Queued},
+    engine::Chunk,
+    error::Error,
+    inbox::Arrival,
+    sink::Sink,
+};
 
-/// So many elements share a lock in [`Sink::write_all`]: few enough that nobody waits long for it,
-/// and that little is lost with a future that is dropped.
-const CHUNK: usize = 256;
+/// So many elements share a lock in [`Sink::write_all`] at most, however large requests are: few
+/// enough that little is lost with a future that is dropped.
+const MOST_AT_ONCE: usize = 1024;
 
 impl<T: 'static, E: Entry> Sink<T, E> {
     /// Writes every element of an iterator, in its order: as [`write`](Self::write) in a loop, but
-    /// takes the sink's lock once for up to 256 elements. Gives how many there were.
+    /// takes the sink's lock once for as many elements as a request has (at most 1,024). Gives how
+    /// many there were.
     ///
     /// # Errors
     ///
@@ -22,49 +29,62 @@ impl<T: 'static, E: Entry> Sink<T, E> {
     ///
     /// # Cancel safety
     ///
-    /// Waits for room only. Dropping the future leaves what was admitted in the sink; up to 256
+    /// Waits for room only. Dropping the future leaves what was admitted in the sink; up to 1,024
     /// elements that were taken from the iterator, and found no room, are dropped with it.
     pub async fn write_all<I>(&self, elements: I) -> Result<u64, Error>
     where
         I: IntoIterator<Item = T>,
     {
         let mut elements = elements.into_iter();
-        let mut arrivals = VecDeque::with_capacity(CHUNK);
+        let mut full = self.shared.chunk_size();
+        full.entries = full.entries.min(MOST_AT_ONCE);
+        let mut chunk = Chunk::default();
         let mut written = 0_u64;
         loop {
-            let mut failed = None;
-            while arrivals.len() < CHUNK {
-                let Some(element) = elements.next() else { break };
-                match self.convert(element) {
-                    Ok(arrival) => arrivals.push_back(arrival),
-                    Err(error) => {
-                        failed = Some(error);
-                        break;
-                    }
-                }
-            }
-            if arrivals.is_empty() && failed.is_none() {
+            let max_size = self.max_record_size_in_bytes;
+            let filled = self.pieces.fill(&mut chunk, full, &mut elements, max_size);
+            if chunk.entries.is_empty() && filled.is_ok() {
                 return Ok(written);
             }
-            let at = |written: u64, error: Error| {
-                error.with_context("element", (written + 1).to_string())
-            };
-            while !arrivals.is_empty() {
+            self.admit_all(&mut chunk, &mut written)
+                .await
+                .and(filled)
+                .map_err(|error| error.with_context("element", (written + 1).to_string()))?;
+        }
+    }
+
+    /// Admits what is in the chunk, and counts it.
+    async fn admit_all(&self, chunk: &mut Chunk<E>, written: &mut u64) -> Result<(), Error> {
+        let load = chunk.load();
+        for is_second in [false, true] {
+            if is_second {
                 self.shared.let_driver_run().await;
-                let before = arrivals.len();
-                let admitted = self.shared.try_admit_all(&mut arrivals);
-                written += (before - arrivals.len()) as u64;
-                admitted.map_err(|error| at(written, error))?;
-                if let Some(first) = arrivals.pop_front() {
-                    let admitted = self.shared.admit(first, None).await;
-                    admitted.map_err(|error| at(written, error))?;
-                    written += 1;
-                }
             }
-            if let Some(error) = failed {
-                return Err(at(written, error));
+            if self.shared.try_admit_chunk(chunk)? {
+                *written += load.entries as u64;
+                return Ok(());
             }
         }
+        // Too much for the room that there is, or in lanes.
+        let arrival = |queued: Queued<E>| Arrival {
+            entry: queued.entry,
+            size: queued.size,
+            lane: queued.lane,
+        };
+        let mut arrivals: VecDeque<_> = chunk.entries.drain(..).map(arrival).collect();
+        *chunk = Chunk::in_vec(std::mem::take(&mut chunk.entries));
+        while !arrivals.is_empty() {
+            let before = arrivals.len();
+            let admitted = self.shared.try_admit_all(&mut arrivals);
+            *written += (before - arrivals.len()) as u64;
+            admitted?;
+            if let Some(first) = arrivals.pop_front() {
+                self.shared.let_driver_run().await;
+                self.shared.admit(first, None).await?;
+                *written += 1;
+            }
+        }
+        Ok(())
     }
 
     /// Writes every element of a stream, in its order, then flushes: everything is delivered when

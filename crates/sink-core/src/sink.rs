@@ -25,7 +25,7 @@ use crate::{
 /// because nobody waits for it.
 pub struct Sink<T, E: Entry> {
     pub(crate) shared: Arc<Inbox<E>>,
-    pieces: Arc<dyn Pieces<T, E>>,
+    pub(crate) pieces: Arc<dyn Pieces<T, E>>,
     /// Its closing tells the driver that the last clone is gone.
     commands: mpsc::UnboundedSender<Command<E>>,
     pub(crate) max_record_size_in_bytes: usize,
