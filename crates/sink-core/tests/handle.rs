@@ -139,6 +139,21 @@ async fn writers_get_room_in_the_order_in_which_they_came() {
     late.await.unwrap();
 }
 
+/// tokio would run the driver only once the writer waits for something, and here it never does.
+#[tokio::test]
+async fn a_writer_that_never_waits_lets_the_driver_run() {
+    let mut settings = settings();
+    settings.max_buffered_requests = Some(100_000);
+    let (sink, mut requests) = sink(settings);
+    for id in 1001..=2000 {
+        sink.write(id).await.unwrap();
+    }
+    assert!(requests.try_recv().is_ok(), "nothing was sent while a thousand entries were written");
+    assert_eq!(sink.stats().counters.admitted.entries, 1000);
+    let unsent = sink.into_unsent().await;
+    assert_eq!(ids(&unsent), (1001..=2000).collect::<Vec<_>>());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_writer_that_gives_up_passes_its_place_on_and_admits_nothing() {
     let (sink, mut requests) = sink(settings());

@@ -221,3 +221,131 @@ impl<E> Spare<E> {
         }
     }
 }
+
+#[cfg(all(test, feature = "tokio"))]
+mod tests {
+    use std::time::Instant;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        /// One entry of this size.
+        Push(usize),
+        /// A chunk of so many entries of this size, in memory for so many more.
+        Append(usize, usize, usize),
+        Pop,
+        /// A request of up to so many entries and bytes.
+        Cut(usize, usize),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            (1..9_usize).prop_map(Step::Push),
+            (1..9_usize, 1..9_usize, 0..40_usize)
+                .prop_map(|(n, size, more)| Step::Append(n, size, more)),
+            Just(Step::Pop),
+            (1..9_usize, 1..40_usize).prop_map(|(entries, bytes)| Step::Cut(entries, bytes)),
+        ]
+    }
+
+    fn queued(sequence: u64, size: usize, admitted_at: Instant) -> Queued<()> {
+        let lane = if sequence.is_multiple_of(7) { Lane::new(1) } else { Lane::SHARED };
+        let tracked = sequence.is_multiple_of(11);
+        Queued { entry: (), sequence, size, lane, attempts: 0, tracked, admitted_at }
+    }
+
+    /// What a queue without chunks would cut.
+    fn expected(model: &mut VecDeque<(u64, usize)>, entries: usize, bytes: usize) -> Vec<u64> {
+        let (mut batch, mut sum) = (Vec::new(), 0);
+        while let Some((sequence, size)) = model.front().copied()
+            && batch.len() < entries
+            && (batch.is_empty() || sum + size <= bytes)
+        {
+            model.pop_front();
+            batch.push(sequence);
+            sum += size;
+        }
+        batch
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn it_is_a_queue_however_its_entries_came(steps in prop::collection::vec(step(), 1..60)) {
+            let (mut fresh, mut model) = (Fresh::default(), VecDeque::new());
+            let (mut spare, mut last, now) = (Spare::new(), 0, Instant::now());
+            for step in steps {
+                match step {
+                    Step::Push(size) => {
+                        last += 1;
+                        fresh.push_back(queued(last, size, now));
+                        model.push_back((last, size));
+                    }
+                    Step::Append(entries, size, more) => {
+                        let mut chunk = Chunk::in_vec(Vec::with_capacity(entries + more));
+                        for _ in 0..entries {
+                            last += 1;
+                            chunk.push(queued(last, size, now));
+                            model.push_back((last, size));
+                        }
+                        fresh.append(&mut [chunk].into(), &mut spare);
+                    }
+                    Step::Pop => {
+                        let popped = fresh.pop_front().map(|queued| queued.sequence);
+                        prop_assert_eq!(popped, model.pop_front().map(|(sequence, _)| sequence));
+                    }
+                    Step::Cut(entries, bytes) => {
+                        let piece = fresh.cut(entries, bytes, &mut spare);
+                        let found = piece.as_ref().map(|piece| &piece.batch[..]).unwrap_or_default();
+                        let sequences: Vec<_> = found.iter().map(|queued| queued.sequence).collect();
+                        prop_assert_eq!(&sequences, &expected(&mut model, entries, bytes));
+                        if let Some(mut piece) = piece {
+                            let sum: usize = piece.batch.iter().map(|queued| queued.size).sum();
+                            prop_assert_eq!(piece.bytes, sum);
+                            let is_plain = sequences.iter().all(|n| n % 7 != 0 && n % 11 != 0);
+                            // A chunk that was opened may be called less plain than it is left.
+                            prop_assert!(!piece.is_plain || is_plain);
+                            piece.batch.clear();
+                            spare.put(piece.batch);
+                        }
+                    }
+                }
+                prop_assert_eq!(fresh.len(), model.len());
+                prop_assert_eq!(fresh.front().map(|queued| queued.sequence), model.front().map(|m| m.0));
+                prop_assert_eq!(fresh.back().map(|queued| queued.sequence), model.back().map(|m| m.0));
+                prop_assert!(fresh.iter().map(|queued| queued.sequence).eq(model.iter().map(|m| m.0)));
+            }
+        }
+    }
+
+    #[test]
+    fn a_chunk_that_is_a_request_becomes_it_without_being_moved() {
+        let now = Instant::now();
+        let mut chunk = Chunk::in_vec(Vec::with_capacity(3));
+        (1..=3).for_each(|sequence| chunk.push(queued(sequence, 1, now)));
+        let place = chunk.entries.as_ptr();
+        let (mut fresh, mut spare) = (Fresh::default(), Spare::new());
+        fresh.append(&mut [chunk].into(), &mut spare);
+        let piece = fresh.cut(3, 10, &mut spare).expect("three");
+        assert!(std::ptr::eq(piece.batch.as_ptr(), place));
+        assert!(piece.is_plain);
+    }
+
+    #[test]
+    fn chunks_that_are_nearly_empty_hold_no_memory() {
+        let (now, mut fresh, mut spare) = (Instant::now(), Fresh::default(), Spare::new());
+        for sequence in 1..=1000 {
+            let mut chunk = Chunk::in_vec(Vec::with_capacity(500));
+            chunk.push(queued(sequence, 1, now));
+            fresh.append(&mut [chunk].into(), &mut spare);
+        }
+        assert!(fresh.chunks.is_empty());
+        assert_eq!((fresh.len(), fresh.head.len()), (1000, 1000));
+        assert!(fresh.head.capacity() < 4000);
+        assert_eq!(spare.0.len(), MOST_SPARE);
+    }
+}
