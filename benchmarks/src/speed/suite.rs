@@ -35,7 +35,6 @@ const fn run_of(group: Group, ours: &'static str, flink: &'static str) -> Run {
 const F100: &str = "noop size=100 records=40_000_000 timed=0 warmups=1";
 const F100_SHARED: &str = "noop size=100 records=40_000_000 timed=0 copy=0 warmups=1";
 const F1K: &str = "noop size=1024 records=10_000_000 timed=0 warmups=1";
-const F1K_SHARED: &str = "noop size=1024 records=40_000_000 timed=0 copy=0 warmups=1";
 
 /// What is run. Counts are such that a run takes one to three seconds: times and rates are long
 /// enough for what has to settle. The default strategy of Flink's writer on the right; refused
@@ -44,24 +43,13 @@ pub const RUNS: &[Run] = &[
     run_of(Group::AtOnce, "noop --records 40000000", F100),
     run_of(Group::AtOnce, "noop --shared --records 40000000", F100_SHARED),
     run_of(Group::AtOnce, "noop --size 1024 --records 10000000", F1K),
-    run_of(Group::AtOnce, "noop --size 1024 --shared --records 40000000", F1K_SHARED),
     run_of(Group::AtOnce, "noop --size 10240 --records 1000000", ""),
     run_of(Group::AtOnce, "noop --producers 2 --records 20000000", ""),
     run_of(Group::AtOnce, "noop --producers 4 --records 20000000", ""),
     run_of(Group::AtOnce, "noop --call write-all --records 40000000", F100),
     run_of(Group::AtOnce, "noop --call write-all --shared --records 40000000", F100_SHARED),
     run_of(Group::AtOnce, "noop --call write-all --size 1024 --records 10000000", F1K),
-    run_of(
-        Group::AtOnce,
-        "noop --call write-all --size 1024 --shared --records 40000000",
-        F1K_SHARED,
-    ),
-    run_of(Group::AtOnce, "noop --call write-all --producers 2 --records 20000000", ""),
-    run_of(Group::AtOnce, "noop --call write-all --producers 2 --shared --records 20000000", ""),
-    run_of(Group::AtOnce, "noop --call write-all --producers 2 --size 1024 --records 10000000", ""),
     run_of(Group::AtOnce, "noop --call write-all --producers 4 --records 20000000", ""),
-    run_of(Group::AtOnce, "noop --call write-all --producers 4 --shared --records 20000000", ""),
-    run_of(Group::AtOnce, "noop --call write-all --producers 4 --size 1024 --records 10000000", ""),
     run_of(Group::AtOnce, "noop --call tracked --records 10000000", ""),
     run_of(Group::AtOnce, "noop --lanes 64 --records 10000000", ""),
     run_of(Group::AtOnce, "noop --lanes 1000000 --records 10000000", ""),
@@ -81,8 +69,8 @@ pub const RUNS: &[Run] = &[
         "flaky --fails 0.1 --records 3000000",
         "flaky p=0.1 latencyMs=20 seconds=5 timed=0 warmupSeconds=1",
     ),
-    run_of(Group::Far, "stuck --seconds 9", "stuck offered=50_000 seconds=9 warmupSeconds=1"),
-    run_of(Group::Far, "stuck --throttled --seconds 9", ""),
+    run_of(Group::Far, "stuck --seconds 7", "stuck offered=50_000 seconds=7 warmupSeconds=1"),
+    run_of(Group::Far, "stuck --throttled --seconds 7", ""),
     run_of(
         Group::Far,
         "offered --seconds 5",
@@ -90,18 +78,18 @@ pub const RUNS: &[Run] = &[
     ),
     run_of(
         Group::Throttled,
-        "throttled --rate 10000 --seconds 8",
-        "throttled rate=10000 seconds=8 timed=0 warmupSeconds=2",
+        "throttled --rate 10000 --seconds 12",
+        "throttled rate=10000 seconds=12 timed=0 warmupSeconds=2",
     ),
     run_of(
         Group::Throttled,
-        "throttled --rate 50000 --seconds 10",
-        "throttled rate=50000 seconds=10 timed=0 warmupSeconds=2",
+        "throttled --rate 50000 --seconds 8",
+        "throttled rate=50000 seconds=8 timed=0 warmupSeconds=2",
     ),
     run_of(
         Group::Throttled,
-        "throttled --rate 200000 --seconds 12",
-        "throttled rate=200000 seconds=12 timed=0 warmupSeconds=2",
+        "throttled --rate 200000 --seconds 8",
+        "throttled rate=200000 seconds=8 timed=0 warmupSeconds=2",
     ),
     run_of(
         Group::Throttled,
@@ -125,8 +113,9 @@ pub const WIRE: &[&str] = &[
     "kinesis --size 10240 --body-encoding sdk",
     "kinesis --size 10240 --body-encoding json",
     "kinesis --size 10240 --body-encoding cbor",
-    "firehose --size 1024 --body-encoding sdk",
+    "firehose --size 100 --body-encoding json",
     "firehose --size 1024 --body-encoding json",
+    "firehose --size 10240 --body-encoding json",
     "cloudwatch",
 ];
 

@@ -75,7 +75,9 @@ async fn send(destination: &KinesisDestination, entries: &[KinesisEntry]) -> Vec
     let batch = OwnedBatch::new(entries.to_vec());
     let answer = destination.send(destination.build_request(&batch.as_batch())).await.unwrap();
     match answer {
-        Answer::Stored(stored) => stored.places().map(|id| id.unwrap().to_owned()).collect(),
+        Answer::Stored(stored) => {
+            (0..stored.count()).map(|at| stored.place(at).unwrap().to_owned()).collect()
+        }
         Answer::Parsed(output) => {
             output.records().iter().map(|record| record.shard_id().unwrap().to_owned()).collect()
         }

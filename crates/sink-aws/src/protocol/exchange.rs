@@ -47,15 +47,13 @@ impl Stored {
         self.places.len()
     }
 
-    /// Where each record is stored, in the order of the answer: the shard of a Kinesis record.
-    /// `None` where the answer does not say.
-    pub fn places(&self) -> impl Iterator<Item = Option<&str>> + Clone {
-        let body = self.body.bytes().unwrap_or_default();
-        self.places.iter().map(|(start, end)| {
-            let place = body.get(*start as usize..*end as usize)?;
-            // The scan has seen that it is ASCII.
-            std::str::from_utf8(place).ok().filter(|place| !place.is_empty())
-        })
+    /// Where the record at this place of the answer is stored: the shard of a Kinesis record. `None`
+    /// where the answer does not say.
+    pub fn place(&self, at: usize) -> Option<&str> {
+        let (start, end) = *self.places.get(at)?;
+        let place = self.body.bytes()?.get(start as usize..end as usize)?;
+        // The scan has seen that it is ASCII.
+        std::str::from_utf8(place).ok().filter(|place| !place.is_empty())
     }
 }
 

@@ -10,6 +10,8 @@ use aws_sdk_kinesis::types;
 use md5::{Digest as _, Md5};
 use sink_core::Lane;
 
+use super::cache::Cache;
+
 /// Where a record's partition key, or its explicit hash key, points.
 pub(super) fn hash_key(partition_key: &str, explicit: Option<u128>) -> u128 {
     explicit.unwrap_or_else(|| u128::from_be_bytes(Md5::digest(partition_key.as_bytes()).into()))
@@ -24,6 +26,8 @@ pub(super) struct ShardMap {
     /// child, the child comes later, and [`shard_of`](Self::shard_of) takes the later one.
     shards: Vec<Shard>,
     ids: BTreeSet<String>,
+    /// Places in `shards`. None where there is nothing to choose from.
+    cache: Option<Cache>,
 }
 
 /// An open shard.
@@ -59,7 +63,8 @@ impl ShardMap {
     pub(super) fn new(mut shards: Vec<Shard>) -> Self {
         shards.sort_by(|a, b| (a.first, &a.id).cmp(&(b.first, &b.id)));
         let ids = shards.iter().map(|shard| shard.id.clone()).collect();
-        Self { shards, ids }
+        let cache = (shards.len() > 1).then(Cache::new);
+        Self { shards, ids, cache }
     }
 
     /// Whether nothing is known: no list has come yet.
@@ -69,9 +74,13 @@ impl ShardMap {
 
     /// The shard that has this hash key; `None` where the map does not know.
     pub(super) fn shard_of(&self, hash_key: u128) -> Option<&Shard> {
+        self.shards.get(self.place_of(hash_key)?)
+    }
+
+    fn place_of(&self, hash_key: u128) -> Option<usize> {
         let after = self.shards.partition_point(|shard| shard.first <= hash_key);
-        let shard = self.shards.get(after.checked_sub(1)?)?;
-        (hash_key <= shard.last).then_some(shard)
+        let place = after.checked_sub(1)?;
+        (hash_key <= self.shards.get(place)?.last).then_some(place)
     }
 
     /// The lane of a record: that of its shard, so that one slow shard holds up no other.
@@ -83,7 +92,12 @@ impl ShardMap {
         if self.is_empty() {
             return Lane::SHARED;
         }
-        let shard = self.shard_of(hash_key(partition_key, explicit_hash_key));
+        let find = || self.place_of(hash_key(partition_key, explicit_hash_key));
+        let place = match &self.cache {
+            Some(cache) if explicit_hash_key.is_none() => cache.place(partition_key, find),
+            _ => find(),
+        };
+        let shard = place.and_then(|place| self.shards.get(place));
         shard.map_or(Lane::SHARED, |shard| shard.lane)
     }
 

@@ -75,7 +75,8 @@ fn by_us(
         Some(stored) => {
             // What would be seen without looking at what was scanned: never that all is well.
             assert!(sent == 0 || parsed.contains("WrongAnswerLength"), "{parsed}");
-            let places = stored.places().map(|place| place.map(str::to_owned)).collect();
+            let place = |at| stored.place(at).map(str::to_owned);
+            let places = (0..stored.count()).map(place).collect();
             (text(&classifier().stored(sent, &stored)), Some(places))
         }
         None => (parsed, None),
