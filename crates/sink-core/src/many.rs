@@ -35,7 +35,8 @@ impl<T: 'static, E: Entry> Sink<T, E> {
     where
         I: IntoIterator<Item = T>,
     {
-        let mut elements = elements.into_iter();
+        // An iterator that has said that it ends may give more if it is asked again.
+        let mut elements = elements.into_iter().fuse();
         let mut full = self.shared.chunk_size();
         full.entries = full.entries.min(MOST_AT_ONCE);
         let mut chunk = Chunk::default();

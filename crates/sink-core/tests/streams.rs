@@ -49,6 +49,22 @@ async fn an_iterator_of_more_than_the_buffer_holds_is_written_in_its_order() {
     assert_eq!(delivered.await.unwrap(), (101..=1101).collect::<Vec<_>>());
 }
 
+/// It may, by its contract; one that waits for something that comes now and then does.
+#[tokio::test(start_paused = true)]
+async fn write_all_ends_when_the_iterator_does_even_if_it_would_go_on() {
+    let (sink, requests) = sink(settings());
+    let delivered = deliver_all(requests);
+    let mut number = 100;
+    let elements = std::iter::from_fn(move || {
+        number += 1;
+        (number % 6 != 0).then_some(number)
+    });
+    assert_eq!(sink.write_all(elements).await.unwrap(), 1);
+    sink.close().await.unwrap();
+    drop(sink);
+    assert_eq!(delivered.await.unwrap(), [101]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn write_all_names_the_element_that_it_cannot_write_and_keeps_those_before() {
     let (sink, mut requests) = sink(settings());
