@@ -190,8 +190,9 @@ mod tests {
             let flink = if with_flink && !run.flink.is_empty() { reports(place) } else { vec![] };
             Flow { run: *run, ours: reports(place), flink }
         };
-        let ratio = json!({"median": 0.6, "low": 0.55, "high": 1.125});
-        let summary = json!({"summary": true, "cpu_ratio": ratio, "throughput_ratio": ratio});
+        let ratio = json!({"median": 0.6, "min": 0.55, "max": 1.125});
+        let of = json!({"sink": ratio, "sdk": ratio, "sink_per_sdk": ratio});
+        let summary = json!({"summary": true, "cpu_ns_per_record": of, "records_per_s": of});
         let wire = WIRE.iter().map(|name| (*name, vec![summary.clone()])).collect();
         Measured { rounds: 5, flows: RUNS.iter().enumerate().map(flow).collect(), wire }
     }

@@ -201,8 +201,11 @@ fn capacity(name: &str) -> Option<Points> {
 /// When the file cannot be written.
 pub fn draw_wire(runs: &[(&str, Vec<Value>)], folder: &Path) -> Result<Option<Chart>> {
     let row = |(name, lines): &(&str, Vec<Value>)| {
-        let ratio = |name: &str| lines.last()?.get(name).and_then(Spread::read);
-        ((*name).to_owned(), vec![ratio("cpu_ratio"), ratio("throughput_ratio")])
+        let ratio = |name: &str| lines.last()?.pointer(name).and_then(Spread::read);
+        (
+            (*name).to_owned(),
+            vec![ratio("/cpu_ns_per_record/sink_per_sdk"), ratio("/records_per_s/sink_per_sdk")],
+        )
     };
     let rows: Vec<_> = runs.iter().map(row).collect();
     if rows.is_empty() {

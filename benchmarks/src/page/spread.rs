@@ -31,10 +31,10 @@ impl Spread {
         Self::of(reports.iter().filter_map(|report| Some(value(report, path)? * factor)))
     }
 
-    /// Of what is already a spread: an object with `low`, `median` and `high`.
+    /// Of what is already a spread: an object with `min`, `median` and `max`.
     pub fn read(value: &Value) -> Option<Self> {
         let number = |name: &str| value.get(name)?.as_f64();
-        Some(Self { low: number("low")?, median: number("median")?, high: number("high")? })
+        Some(Self { low: number("min")?, median: number("median")?, high: number("max")? })
     }
 
     /// Each value by `change`; lowest and highest change places where it turns them.
@@ -120,8 +120,8 @@ mod tests {
         assert_eq!(value(&report, "/a/b"), Some(1.5));
         assert_eq!(value(&report, "/a/b+/c"), Some(3.5));
         assert_eq!(value(&report, "/a/b+/d"), None);
-        assert_eq!(Spread::read(&json!({"low": 1, "median": 2.5, "high": 3})).unwrap().median, 2.5);
-        assert_eq!(Spread::read(&json!({"low": 1})), None);
+        assert_eq!(Spread::read(&json!({"min": 1, "median": 2.5, "max": 3})).unwrap().median, 2.5);
+        assert_eq!(Spread::read(&json!({"min": 1})), None);
     }
 
     #[test]

@@ -125,10 +125,15 @@ pub fn wire(runs: &[(&str, Vec<Value>)]) -> Option<String> {
     let names: Vec<_> = runs.iter().map(|(name, _)| *name).collect();
     let summaries: Vec<_> = runs.iter().filter_map(|(_, lines)| lines.last()).collect();
     let column = |(heading, name): (&str, &str)| {
-        let ratio = |summary: &&Value| cell(summary.get(name).and_then(Spread::read));
+        let ratio = |summary: &&Value| cell(summary.pointer(name).and_then(Spread::read));
         (heading.to_owned(), summaries.iter().map(ratio).collect())
     };
-    let columns = [("CPU a record", "cpu_ratio"), ("records/s", "throughput_ratio")];
+    let columns = [
+        ("CPU, by the bare client's", "/cpu_ns_per_record/sink_per_sdk"),
+        ("records/s, by the bare client's", "/records_per_s/sink_per_sdk"),
+        ("CPU, ns a record", "/cpu_ns_per_record/sink"),
+        ("the bare client's", "/cpu_ns_per_record/sdk"),
+    ];
     (!runs.is_empty()).then(|| table(&names, columns.map(column).to_vec()))
 }
 
@@ -177,15 +182,21 @@ mod tests {
 
     #[test]
     fn the_summaries_of_the_wire_are_rows() {
-        let ratio = |median: f64| json!({"median": median, "low": 0.5, "high": 1.0});
+        let of = |sink: f64, sdk: f64| {
+            let spread = |median: f64| json!({"median": median, "min": median, "max": median});
+            let ratio = json!({"median": sink / sdk, "min": 0.5, "max": 1.0});
+            json!({"sink": spread(sink), "sdk": spread(sdk), "sink_per_sdk": ratio})
+        };
         let summary = json!({
             "workload": "kinesis", "summary": true, "size": 100, "body_encoding": "json",
-            "in_flight": 16, "pairs": 5, "cpu_ratio": ratio(0.61), "throughput_ratio": ratio(0.75),
-            "ok": true,
+            "in_flight": 16, "pairs": 5, "cpu_ns_per_record": of(61.0, 100.0),
+            "records_per_s": of(3000.0, 4000.0), "ok": true,
         });
         let runs = [("kinesis --size 100", vec![json!({"side": "sdk", "ok": true}), summary])];
-        let expected = "| `bench …` | CPU a record | records/s |\n|---|--:|--:|\n\
-                        | `kinesis --size 100` | 0.610 [0.500–1.000] | 0.750 [0.500–1.000] |\n";
+        let expected = "| `bench …` | CPU, by the bare client's | records/s, by the bare client's | \
+                        CPU, ns a record | the bare client's |\n|---|--:|--:|--:|--:|\n\
+                        | `kinesis --size 100` | 0.610 [0.500–1.000] | 0.750 [0.500–1.000] | 61.00 \
+                        | 100.0 |\n";
         assert_eq!(wire(&runs).unwrap(), expected);
         assert_eq!(wire(&[]), None);
     }

@@ -251,6 +251,11 @@ mod tests {
         ]
     }
 
+    #[allow(clippy::disallowed_methods)] // any time will do
+    fn now() -> Instant {
+        Instant::now()
+    }
+
     fn queued(sequence: u64, size: usize, admitted_at: Instant) -> Queued<()> {
         let lane = if sequence.is_multiple_of(7) { Lane::new(1) } else { Lane::SHARED };
         let tracked = sequence.is_multiple_of(11);
@@ -277,7 +282,7 @@ mod tests {
         #[test]
         fn it_is_a_queue_however_its_entries_came(steps in prop::collection::vec(step(), 1..60)) {
             let (mut fresh, mut model) = (Fresh::default(), VecDeque::new());
-            let (mut spare, mut last, now) = (Spare::new(), 0, Instant::now());
+            let (mut spare, mut last, now) = (Spare::new(), 0, now());
             for step in steps {
                 match step {
                     Step::Push(size) => {
@@ -324,7 +329,7 @@ mod tests {
 
     #[test]
     fn a_chunk_that_is_a_request_becomes_it_without_being_moved() {
-        let now = Instant::now();
+        let now = now();
         let mut chunk = Chunk::in_vec(Vec::with_capacity(3));
         (1..=3).for_each(|sequence| chunk.push(queued(sequence, 1, now)));
         let place = chunk.entries.as_ptr();
@@ -337,7 +342,7 @@ mod tests {
 
     #[test]
     fn chunks_that_are_nearly_empty_hold_no_memory() {
-        let (now, mut fresh, mut spare) = (Instant::now(), Fresh::default(), Spare::new());
+        let (now, mut fresh, mut spare) = (now(), Fresh::default(), Spare::new());
         for sequence in 1..=1000 {
             let mut chunk = Chunk::in_vec(Vec::with_capacity(500));
             chunk.push(queued(sequence, 1, now));
