@@ -128,8 +128,8 @@ impl Plan {
     ///
     /// The sink's defaults, but for the requests in flight, the time in the buffer (a request that
     /// is sent before it is full would differ from the floor's) and the room for so many requests and
-    /// some that fill meanwhile, where the default is less. `body_encoding` is left out where it is
-    /// the default: not every sink has a choice.
+    /// some that fill meanwhile, where the default is less. `body_encoding` is named wherever there is
+    /// a choice, for the sink's own default may be another.
     pub fn sink_configuration(&self, key: &str, target: &str) -> Value {
         let (_, bytes) = self.service.largest_request();
         let requests = self.in_flight + self.in_flight.div_ceil(4) + 1;
@@ -143,7 +143,7 @@ impl Plan {
                 "max_time_in_buffer": "5s",
             },
         });
-        if self.encoding != BodyEncoding::Sdk
+        if self.service != Service::Cloudwatch
             && let Some(map) = configuration.as_object_mut()
         {
             map.insert("body_encoding".to_owned(), self.encoding.name().into());
@@ -183,13 +183,17 @@ mod tests {
     }
 
     #[test]
-    fn a_configuration_names_the_encoding_only_where_it_is_chosen() {
+    fn a_configuration_names_the_encoding_wherever_there_is_a_choice() {
         let mut plan = plan(Service::Kinesis, 100);
-        let stock = plan.sink_configuration("stream", "flights");
-        assert_eq!((&stock["stream"], stock.get("body_encoding")), (&"flights".into(), None));
-        let _: sink_kinesis::KinesisSinkConfig = serde_json::from_value(stock).unwrap();
-        plan.encoding = BodyEncoding::Cbor;
-        assert_eq!(plan.sink_configuration("stream", "flights")["body_encoding"], "cbor");
+        for (encoding, name) in [(BodyEncoding::Sdk, "sdk"), (BodyEncoding::Cbor, "cbor")] {
+            plan.encoding = encoding;
+            let configuration = plan.sink_configuration("stream", "flights");
+            assert_eq!(configuration["stream"], "flights");
+            assert_eq!(configuration["body_encoding"], name);
+            let _: sink_kinesis::KinesisSinkConfig = serde_json::from_value(configuration).unwrap();
+        }
+        plan.service = Service::Cloudwatch;
+        assert_eq!(plan.sink_configuration("namespace", "flights").get("body_encoding"), None);
     }
 
     #[test]
