@@ -61,12 +61,7 @@ impl Destination for Adder {
 
     const KIND: &'static str = "adder";
     const HAS_LANES: bool = false;
-    /// As PutRecords.
-    const LIMITS: Limits = Limits {
-        max_batch_size: 500,
-        max_batch_size_in_bytes: 5 << 20,
-        max_record_size_in_bytes: 1 << 20,
-    };
+    const LIMITS: Limits = crate::LIMITS;
 
     fn build_request(&self, batch: &Batch<'_, Record>) -> u64 {
         batch.iter().map(|record| record.number).sum()

@@ -31,5 +31,12 @@ pub mod token_bucket;
 #[cfg(feature = "aws")]
 pub mod wire;
 
+/// The limits of the destinations in here: as PutRecords, with the bytes that Flink's sink allows.
+pub const LIMITS: sink_core::Limits = sink_core::Limits {
+    max_batch_size: 500,
+    max_batch_size_in_bytes: 5 << 20,
+    max_record_size_in_bytes: 1 << 20,
+};
+
 /// A scenario that could not be run is a mistake here, whatever the error: it only has to be told.
 pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;

@@ -121,12 +121,7 @@ impl Destination for Throttled {
     type Error = Infallible;
 
     const KIND: &'static str = "throttled";
-    /// As PutRecords.
-    const LIMITS: Limits = Limits {
-        max_batch_size: 500,
-        max_batch_size_in_bytes: 5 << 20,
-        max_record_size_in_bytes: 1 << 20,
-    };
+    const LIMITS: Limits = crate::LIMITS;
 
     fn build_request(&self, batch: &Batch<'_, Record>) -> Vec<u8> {
         batch.iter().map(|record| record.lane).collect()

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Lowest, middle and highest of some values.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -35,6 +35,13 @@ impl Spread {
     pub fn read(value: &Value) -> Option<Self> {
         let number = |name: &str| value.get(name)?.as_f64();
         Some(Self { low: number("min")?, median: number("median")?, high: number("max")? })
+    }
+
+    /// What [`read`](Self::read) reads, rounded to four decimals.
+    pub fn to_value(self) -> Value {
+        let [low, median, high] =
+            [self.low, self.median, self.high].map(|value| (value * 1e4).round() / 1e4);
+        json!({ "min": low, "median": median, "max": high })
     }
 
     /// Each value by `change`; lowest and highest change places where it turns them.

@@ -43,12 +43,7 @@ impl Destination for Silent {
     type Error = Infallible;
 
     const KIND: &'static str = "bench";
-    /// As PutRecords.
-    const LIMITS: Limits = Limits {
-        max_batch_size: 500,
-        max_batch_size_in_bytes: 5 << 20,
-        max_record_size_in_bytes: 1 << 20,
-    };
+    const LIMITS: Limits = crate::LIMITS;
 
     fn build_request(&self, _: &Batch<'_, Kept>) {}
 

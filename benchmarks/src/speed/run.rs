@@ -134,7 +134,7 @@ impl Measured {
         report.put("call", plan.call.name());
         report.put("lanes", plan.lanes);
         report.put("buffer", plan.buffer);
-        report.put("allocator", if cfg!(feature = "mimalloc") { "mimalloc" } else { "system" });
+        report.put("allocator", usage::allocator());
         report.put("machine", usage::machine());
         report.put("records", records);
         report.put("bytes", records * plan.size as u64);

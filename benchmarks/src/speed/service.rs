@@ -127,12 +127,7 @@ impl<const LANES: bool> Destination for Service<LANES> {
 
     const KIND: &'static str = "bench";
     const HAS_LANES: bool = LANES;
-    /// As PutRecords.
-    const LIMITS: Limits = Limits {
-        max_batch_size: 500,
-        max_batch_size_in_bytes: 5 << 20,
-        max_record_size_in_bytes: 1 << 20,
-    };
+    const LIMITS: Limits = crate::LIMITS;
 
     fn build_request(&self, batch: &Batch<'_, Record>) -> Request {
         let mut altered = 0;

@@ -61,6 +61,11 @@ fn read(file: &str) -> Result<String> {
     Ok(fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?)
 }
 
+/// The allocator that this program was built with.
+pub fn allocator() -> &'static str {
+    if cfg!(feature = "mimalloc") { "mimalloc" } else { "system" }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use sink_core::Counters;
 
 use super::{
@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     Result,
+    page::spread::Spread,
     speed::{report::Report, usage},
 };
 
@@ -144,7 +145,7 @@ fn common(plan: &Plan) -> Report {
     report.put("batch", plan.batch());
     report.put("in_flight", plan.in_flight);
     report.put("body_encoding", plan.encoding.name());
-    report.put("allocator", if cfg!(feature = "mimalloc") { "mimalloc" } else { "system" });
+    report.put("allocator", usage::allocator());
     report.put("machine", usage::machine());
     report
 }
@@ -180,17 +181,13 @@ fn summary(plan: &Plan, pairs: &[Vec<Measured>]) -> Report {
 
 /// Median, least and greatest; nothing of nothing.
 fn spread(values: impl Iterator<Item = f64>) -> Option<Value> {
-    let mut values: Vec<_> = values.collect();
-    values.sort_unstable_by(f64::total_cmp);
-    let middle = values.get(values.len().saturating_sub(1) / 2).zip(values.get(values.len() / 2));
-    let median = middle.map(|(low, high)| f64::midpoint(*low, *high))?;
-    let round = |value: f64| (value * 1e4).round() / 1e4;
-    let (least, greatest) = values.first().zip(values.last())?;
-    Some(json!({ "median": round(median), "min": round(*least), "max": round(*greatest) }))
+    Spread::of(values).map(Spread::to_value)
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

@@ -57,14 +57,14 @@ impl<T: 'static, E: Entry> Sink<T, E> {
     /// Admits what is in the chunk, and counts it.
     async fn admit_all(&self, chunk: &mut Chunk<E>, written: &mut u64) -> Result<(), Error> {
         let load = chunk.load();
-        for is_second in [false, true] {
-            if is_second {
-                self.shared.let_driver_run().await;
-            }
-            if self.shared.try_admit_chunk(chunk)? {
-                *written += load.entries as u64;
-                return Ok(());
-            }
+        let mut is_in = self.shared.try_admit_chunk(chunk)?;
+        if !is_in {
+            self.shared.let_driver_run().await;
+            is_in = self.shared.try_admit_chunk(chunk)?;
+        }
+        if is_in {
+            *written += load.entries as u64;
+            return Ok(());
         }
         // Too much for the room that there is, or in lanes.
         let arrival = |queued: Queued<E>| Arrival {

@@ -114,8 +114,6 @@ impl<E> Inbox<E> {
         self.lock_as_is()
     }
 
-    // ---------------------------------------------------------------------------- producers
-
     /// Refuses new entries from now on, and tells the driver when to end.
     pub(crate) fn close(&self, closing: Closing) {
         let mut state = self.lock();

@@ -116,9 +116,8 @@ impl<E> State<E> {
             self.receipts.push_back((self.last_sequence + 1, receipt));
         }
         self.arrived_load.add(arrival.size);
-        self.open.bytes += arrival.size;
-        self.open.is_plain &= arrival.lane == Lane::SHARED && !tracked;
-        self.put(arrival, tracked);
+        let queued = self.next(arrival, tracked);
+        self.open.push(queued);
         self.note_arrival()
     }
 
@@ -158,11 +157,12 @@ impl<E> State<E> {
         self.note_arrival()
     }
 
+    /// The entry with the next sequence.
     #[inline]
-    fn put(&mut self, arrival: Arrival<E>, tracked: bool) {
+    fn next(&mut self, arrival: Arrival<E>, tracked: bool) -> Queued<E> {
         let Arrival { entry, size, lane } = arrival;
         self.last_sequence += 1;
-        self.open.entries.push(Queued {
+        Queued {
             entry,
             sequence: self.last_sequence,
             size,
@@ -170,7 +170,7 @@ impl<E> State<E> {
             attempts: 0,
             tracked,
             admitted_at: self.first_at.into_std(),
-        });
+        }
     }
 
     /// Whether writers should let the driver run: it was woken, and some requests have come
@@ -230,7 +230,8 @@ impl<E> State<E> {
     #[inline]
     pub(super) fn admit_by_quota(&mut self, arrival: Arrival<E>) {
         self.quota.remove(arrival.size);
-        self.put(arrival, false);
+        let queued = self.next(arrival, false);
+        self.open.entries.push(queued); // its bytes are counted with the quota
     }
 
     /// Counts what the quota let in, and ends it.
