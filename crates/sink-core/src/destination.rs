@@ -152,6 +152,9 @@ pub trait Destination: Send + Sync + 'static {
 
     /// Sends the request. The only piece that does I/O.
     ///
+    /// Each call has a task of its own, so that several use several processors; while the
+    /// destination answers without waiting, within 50 µs, the driver's task makes the calls itself.
+    ///
     /// # Cancel safety
     ///
     /// The future is dropped when the request times out. The destination may then have stored the

@@ -3,13 +3,13 @@
 
 mod arrivals;
 mod dead_letters;
+mod sending;
 mod warnings;
 
 use std::{
     any::Any,
     collections::{BTreeMap, VecDeque},
     fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     sync::Arc,
     task::Waker,
@@ -17,18 +17,20 @@ use std::{
 
 use tokio::{
     sync::{mpsc, oneshot},
-    task::{AbortHandle, JoinError, JoinSet},
+    task::{AbortHandle, JoinSet},
     time::{Instant, sleep_until},
 };
 
-use self::warnings::Warnings;
+use self::{
+    sending::{MOST_AT_ONCE, Sent},
+    warnings::Warnings,
+};
 use crate::{
     dead_letter::DeadLetterHandler,
     destination::{Destination, Lane, Queued},
     engine::{Chunk, Engine, RequestId},
     error::{Error, ErrorKind, panic_message},
     inbox::{Closing, Inbox, Receipts},
-    outcome::Outcome,
     rate_limit::Unlimited,
     receipt::SettledSender,
     sink::Summary,
@@ -61,7 +63,9 @@ pub struct Driver<D: Destination> {
     commands: mpsc::UnboundedReceiver<Command<D::Entry>>,
     /// Whether a handle is left that could send a command.
     has_handles: bool,
-    requests: JoinSet<(RequestId, Outcome)>,
+    requests: JoinSet<Sent>,
+    /// Whether the last request was answered at once.
+    answers_at_once: bool,
     handler: Option<Arc<dyn DeadLetterHandler<D::Entry>>>,
     /// Rejected entries with the handler, by sequence.
     dead_letters: JoinSet<(u64, Result<(), Error>)>,
@@ -105,6 +109,7 @@ impl<D: Destination> Driver<D> {
             commands,
             has_handles: true,
             requests: JoinSet::new(),
+            answers_at_once: false,
             handler,
             dead_letters: JoinSet::new(),
             tasks: Vec::new(),
@@ -191,8 +196,9 @@ impl<D: Destination> Driver<D> {
         }
         self.engine.hold_requests(!self.settling.is_empty());
         if closing != Closing::Now {
+            let mut here = MOST_AT_ONCE;
             while let Some(id) = self.engine.poll_request(now.into_std()) {
-                self.start(id);
+                self.start(id, &mut here);
             }
         }
         self.hand_over_rejected();
@@ -234,62 +240,6 @@ impl<D: Destination> Driver<D> {
         let settled = self.engine.take_settled(&mut self.settled_lanes);
         self.inbox.note_settled_up_to(self.engine.settled_up_to());
         self.inbox.give_back(settled, &mut self.settled_lanes, &mut self.wakers);
-    }
-
-    /// Builds a request and spawns its sending.
-    fn start(&mut self, id: RequestId) {
-        let Some(batch) = self.engine.batch(id) else { return };
-        let sent = batch.len();
-        // The connector's code: a panic must stop the sink with an error, not the task without one.
-        let built = catch_unwind(AssertUnwindSafe(|| self.destination.build_request(&batch)));
-        let request = match built {
-            Ok(request) => request,
-            Err(panic) => {
-                let error = panicked(D::KIND, "build_request", "connector", &*panic);
-                let now = Instant::now().into_std();
-                return self.engine.handle_outcome(id, Outcome::Fatal(error), now);
-            }
-        };
-        let destination = Arc::clone(&self.destination);
-        let task = self.requests.spawn(async move {
-            let answer = destination.send(request).await;
-            (id, destination.extract_failures(answer, sent))
-        });
-        let slot = id.slot();
-        if self.tasks.len() <= slot {
-            self.tasks.resize_with(slot + 1, || None);
-        }
-        if let Some(place) = self.tasks.get_mut(slot) {
-            *place = Some((id, task));
-        }
-    }
-
-    fn handle_result(
-        &mut self,
-        result: Result<(tokio::task::Id, (RequestId, Outcome)), JoinError>,
-    ) {
-        let (id, outcome) = match result {
-            Ok((_, done)) => done,
-            Err(error) => {
-                let of_this = |task: &&(RequestId, AbortHandle)| task.1.id() == error.id();
-                // Not there: it was given up and aborted.
-                let Some(&(id, _)) = self.tasks.iter().flatten().find(of_this) else { return };
-                match error.try_into_panic() {
-                    Ok(panic) => {
-                        (id, Outcome::Fatal(panicked(D::KIND, "send", "connector", &*panic)))
-                    }
-                    // Nobody but the runtime's shutdown cancels a request that was not given up.
-                    Err(_) => return,
-                }
-            }
-        };
-        if let Some(place) = self.tasks.get_mut(id.slot())
-            && place.as_ref().is_some_and(|(current, _)| *current == id)
-        {
-            *place = None;
-        }
-        self.warnings.note(D::KIND, &outcome);
-        self.engine.handle_outcome(id, outcome, Instant::now().into_std());
     }
 
     fn handle_command(&mut self, command: Option<Command<D::Entry>>) {
