@@ -1,8 +1,8 @@
 //! What writers do: admit entries, or wait for room.
 
-use std::{collections::VecDeque, sync::MutexGuard, task::Waker};
+use std::{collections::VecDeque, task::Waker};
 
-use super::{Arrival, Inbox, Refused, State, Written};
+use super::{Arrival, Inbox, Locked, Refused, State, Written};
 use crate::{
     admission::{Admission, Reservation, Turn},
     destination::Lane,
@@ -15,10 +15,7 @@ impl<E> Inbox<E> {
     /// Admits the entry if there is room, nobody who waits was first, and the driver is not due.
     #[inline]
     pub(crate) fn try_admit(&self, arrival: Arrival<E>) -> Written<E> {
-        let mut state = match self.state.try_lock() {
-            Ok(state) => state,
-            Err(_) => self.lock_contended(),
-        };
+        let mut state = self.state.lock(); // without an end to the quota
         if state.is_in_quota(&arrival) {
             state.admit_by_quota(arrival);
             return Written::Admitted;
@@ -27,11 +24,7 @@ impl<E> Inbox<E> {
     }
 
     #[cold]
-    fn try_admit_slowly(
-        &self,
-        mut state: MutexGuard<'_, State<E>>,
-        arrival: Arrival<E>,
-    ) -> Written<E> {
+    fn try_admit_slowly(&self, mut state: Locked<'_, State<E>>, arrival: Arrival<E>) -> Written<E> {
         state.note_quota();
         if let Err(error) = state.check_gate() {
             return Written::Refused(error);
@@ -144,11 +137,7 @@ impl<E> Inbox<E> {
     }
 
     /// Takes the room that there is for those who wait for it, and tells them.
-    pub(crate) fn tell_waiters(
-        &self,
-        mut state: MutexGuard<'_, State<E>>,
-        wakers: &mut Vec<Waker>,
-    ) {
+    pub(crate) fn tell_waiters(&self, mut state: Locked<'_, State<E>>, wakers: &mut Vec<Waker>) {
         state.call_waiters(wakers);
         drop(state);
         wakers.drain(..).for_each(Waker::wake);

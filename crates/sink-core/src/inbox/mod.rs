@@ -6,17 +6,18 @@
 
 mod admitting;
 mod driving;
+mod lock;
 mod state;
 
-use std::{
-    fmt,
-    sync::{Mutex, MutexGuard, PoisonError},
-    task::Waker,
-};
+use std::{fmt, task::Waker};
 
 use tokio::sync::{Notify, watch};
 
-pub(crate) use self::state::{Receipts, State};
+use self::lock::Lock;
+pub(crate) use self::{
+    lock::Locked,
+    state::{Receipts, State},
+};
 use crate::{
     destination::Lane,
     engine::{Budget, Stats},
@@ -39,7 +40,9 @@ impl<E> fmt::Debug for Arrival<E> {
 
 #[derive(Debug)]
 pub(crate) struct Inbox<E> {
-    state: Mutex<State<E>>,
+    /// Nothing that can panic runs under it, and a half-done push would only leave the budget too
+    /// small.
+    state: Lock<State<E>>,
     /// Wakes the driver.
     wake: Notify,
     /// Turns true when the driver has ended and left what remains.
@@ -78,40 +81,17 @@ pub(crate) enum Refused<E> {
 impl<E> Inbox<E> {
     pub(crate) fn new(budget: Budget) -> Self {
         Self {
-            state: Mutex::new(State::new(budget)),
+            state: Lock::new(State::new(budget)),
             wake: Notify::new(),
             ended: watch::Sender::new(false),
             settled_up_to: watch::Sender::new(0),
         }
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, State<E>> {
-        let mut state = self.lock_as_is();
+    pub(crate) fn lock(&self) -> Locked<'_, State<E>> {
+        let mut state = self.state.lock();
         state.note_quota();
         state
-    }
-
-    /// Without counting what the quota let in.
-    #[inline]
-    fn lock_as_is(&self) -> MutexGuard<'_, State<E>> {
-        // Nothing that can panic runs under the lock, and a half-done push would only leave the
-        // budget too small: going on loses nothing, refusing would.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The lock, where another writer has it: leaves it to that one for a while.
-    ///
-    /// Two threads that write as fast as they can would pass the lock, and all that it guards, from
-    /// one processor's cache to the other's for each entry, which takes longer than the writing.
-    #[cold]
-    fn lock_contended(&self) -> MutexGuard<'_, State<E>> {
-        for pauses in [64, 128, 256, 512] {
-            (0..pauses).for_each(|_| std::hint::spin_loop());
-            if let Ok(state) = self.state.try_lock() {
-                return state;
-            }
-        }
-        self.lock_as_is()
     }
 
     /// Refuses new entries from now on, and tells the driver when to end.
@@ -130,7 +110,7 @@ impl<E> Inbox<E> {
         }
     }
 
-    fn wake_everybody(&self, state: MutexGuard<'_, State<E>>) {
+    fn wake_everybody(&self, state: Locked<'_, State<E>>) {
         let waiters: Vec<_> = state.waiters.iter().map(|waiter| waiter.waker().clone()).collect();
         drop(state);
         waiters.into_iter().for_each(Waker::wake);
