@@ -28,7 +28,7 @@ pub mod table;
 pub mod targets;
 pub mod throttled;
 pub mod token_bucket;
-#[cfg(feature = "aws")]
+#[cfg(feature = "sdk")]
 pub mod wire;
 
 /// The limits of the destinations in here: as PutRecords, with the bytes that Flink's sink allows.

@@ -7,8 +7,9 @@ use std::process::Command;
 use crate::Failure;
 use crate::steps;
 
-/// The allocator that the page is for, and the workloads over HTTP.
-const FEATURES: &str = "mimalloc,aws";
+/// The programs, and their features: the allocator that the page is for, and the workloads over HTTP.
+/// One by one: together, the bare SDK of `floor` would get what the sinks switch on.
+const PROGRAMS: [(&str, &str); 2] = [("floor", "mimalloc,sdk"), ("bench", "mimalloc,aws")];
 
 /// What to measure.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,11 +24,13 @@ pub(crate) struct Request {
     pub(crate) flink: Option<PathBuf>,
 }
 
-/// Builds the program `bench`, runs everything that is asked for, and writes the page.
+/// Builds the programs, runs everything that is asked for, and writes the page.
 pub(crate) fn run(request: &Request) -> Result<(), Failure> {
-    let mut build = steps::cargo();
-    build.args(["build", "--release", "--locked", "-p", "sink-benchmarks", "--bin", "bench"]);
-    steps::run(build.args(["--features", FEATURES]))?;
+    for (program, features) in PROGRAMS {
+        let mut build = steps::cargo();
+        build.args(["build", "--release", "--locked", "-p", "sink-benchmarks", "--bin", program]);
+        steps::run(build.args(["--features", features]))?;
+    }
     let target = crate::target_folder()?;
     let words = words(request, &crate::root().join("docs"), &target.join("benchmarks"));
     steps::run(Command::new(target.join("release").join("bench")).args(words))

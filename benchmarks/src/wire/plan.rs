@@ -107,6 +107,12 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// A run of the stock SDK.
+    pub fn new(service: Service, size: usize, records: u64, in_flight: usize) -> Self {
+        let encoding = BodyEncoding::Sdk;
+        Self { service, size, records, in_flight, encoding, pairs: 1, only: None, sabotage: None }
+    }
+
     /// The same, but shorter: its figures do not count.
     #[must_use]
     pub fn warm_up(&self) -> Self {
@@ -157,16 +163,7 @@ mod tests {
     use super::*;
 
     fn plan(service: Service, size: usize) -> Plan {
-        Plan {
-            service,
-            size,
-            records: 1_000_000,
-            in_flight: 16,
-            encoding: BodyEncoding::Sdk,
-            pairs: 1,
-            only: None,
-            sabotage: None,
-        }
+        Plan::new(service, size, 1_000_000, 16)
     }
 
     #[test]
@@ -182,6 +179,7 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "aws")]
     #[test]
     fn a_configuration_names_the_encoding_wherever_there_is_a_choice() {
         let mut plan = plan(Service::Kinesis, 100);

@@ -1,16 +1,14 @@
 //! Runs both sides in turn, and compares them.
 
-use std::time::{Duration, Instant};
-
 use serde_json::Value;
 use sink_core::Counters;
 
 use super::{
-    floor,
     plan::{Plan, Side},
-    process::{Counts, Server},
+    process::{Counts, Floor, Server},
     sink,
     source::Source,
+    used::Used,
 };
 use crate::{
     Result,
@@ -22,15 +20,18 @@ use crate::{
 #[derive(Debug)]
 struct Measured {
     side: Side,
-    written: u64,
-    /// From the first record until everything was answered.
-    wall: Duration,
-    cpu: Duration,
-    peak_rss: u64,
+    used: Used,
     /// The sink's own.
     counters: Option<Counters>,
     /// The server's.
     counts: Counts,
+}
+
+/// What a comparison goes on with: the other processes.
+struct Others {
+    server: Server,
+    /// Not there where only the sink is run.
+    floor: Option<Floor>,
 }
 
 /// Runs the plan: each side once uncounted and shorter, then in pairs, of which every other begins
@@ -42,12 +43,15 @@ struct Measured {
 /// When a side stops, the server does, or `/proc` cannot be read. That records are wrong is said by
 /// the reports.
 pub fn run(plan: &Plan, mut show: impl FnMut(&Report)) -> Result<Report> {
-    let mut server = Server::start(plan)?;
+    let server = Server::start(plan)?;
+    let has_floor = plan.only != Some(Side::Sink);
+    let floor = has_floor.then(|| Floor::start(plan, server.url())).transpose()?;
+    let mut others = Others { server, floor };
     let runs = |side: &Side| plan.only.is_none_or(|only| only == *side);
     let sides = [Side::Sdk, Side::Sink].into_iter().filter(runs).collect::<Vec<_>>();
     let mut problems = Vec::new();
     for side in &sides {
-        let warm_up = once(&plan.warm_up(), *side, &mut server)?;
+        let warm_up = once(&plan.warm_up(), *side, &mut others, true)?;
         problems.extend(warm_up.problems().into_iter().map(|p| format!("warm-up: {p}")));
     }
     let mut pairs = Vec::new();
@@ -58,7 +62,7 @@ pub fn run(plan: &Plan, mut show: impl FnMut(&Report)) -> Result<Report> {
         }
         let mut measured = Vec::new();
         for side in sides {
-            let run = once(plan, side, &mut server)?;
+            let run = once(plan, side, &mut others, false)?;
             let report = run.report(plan);
             show(&report);
             problems.extend(run.problems().into_iter().map(|p| format!("{}: {p}", side.name())));
@@ -67,27 +71,29 @@ pub fn run(plan: &Plan, mut show: impl FnMut(&Report)) -> Result<Report> {
         pairs.push(measured);
     }
     let mut summary = summary(plan, &pairs);
+    if let Some(floor) = &others.floor {
+        // Otherwise its SDK has features that the sinks switch on.
+        summary.put("sdk_is_stock", floor.is_stock());
+    }
     summary.fail(problems);
     Ok(summary)
 }
 
-fn once(plan: &Plan, side: Side, server: &mut Server) -> Result<Measured> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let source = Source::new(plan);
-    server.start_counting()?;
-    usage::reset_peak()?;
-    let (cpu, start) = (usage::cpu()?, Instant::now());
-    let (written, counters) = match side {
-        Side::Sdk => (runtime.block_on(floor::run(plan, &source, server.url()))?, None),
-        Side::Sink => {
-            let (written, counters) = runtime.block_on(sink::run(plan, source, server.url()))?;
-            (written, Some(counters))
+fn once(plan: &Plan, side: Side, others: &mut Others, is_warm_up: bool) -> Result<Measured> {
+    others.server.start_counting()?;
+    let url = others.server.url();
+    let (used, counters) = match (side, &mut others.floor) {
+        (Side::Sdk, None) => return Err("the bare loop was not started".into()),
+        (Side::Sdk, Some(floor)) => (floor.run(plan.records, is_warm_up)?, None),
+        (Side::Sink, _) => {
+            let source = Source::new(plan);
+            let run = sink::run(plan, source, url);
+            let (used, counters) = Used::measure(|runtime| runtime.block_on(run))?;
+            (used, Some(counters))
         }
     };
-    let (wall, cpu) = (start.elapsed(), usage::cpu()? - cpu);
-    let peak_rss = usage::peak_rss()?;
-    let counts = server.counts(plan.records)?;
-    Ok(Measured { side, written, wall, cpu, peak_rss, counters, counts })
+    let counts = others.server.counts(plan.records)?;
+    Ok(Measured { side, used, counters, counts })
 }
 
 impl Measured {
@@ -96,7 +102,7 @@ impl Measured {
         let mut problems = self.counts.problems.clone();
         if let Some(counters) = &self.counters {
             let told = [
-                ("delivered", counters.delivered.entries as u64, self.written),
+                ("delivered", counters.delivered.entries as u64, self.used.written),
                 ("sent", counters.sent.entries as u64, self.counts.records),
                 ("requests", counters.requests, self.counts.requests),
             ];
@@ -111,23 +117,23 @@ impl Measured {
     }
 
     fn records_per_s(&self) -> f64 {
-        self.written as f64 / self.wall.as_secs_f64()
+        self.used.written as f64 / self.used.wall.as_secs_f64()
     }
 
     fn cpu_ns_per_record(&self) -> f64 {
-        self.cpu.as_secs_f64() * 1e9 / self.written as f64
+        self.used.cpu.as_secs_f64() * 1e9 / self.used.written as f64
     }
 
     fn report(&self, plan: &Plan) -> Report {
         let mut report = common(plan);
         report.put("side", self.side.name());
-        report.put("bytes", self.written * plan.size as u64);
+        report.put("bytes", self.used.written * plan.size as u64);
         report.put("sent_bytes", self.counts.bytes);
-        report.put_float("wall_s", self.wall.as_secs_f64());
+        report.put_float("wall_s", self.used.wall.as_secs_f64());
         report.put_float("records_per_s", self.records_per_s().round());
-        report.put_float("cpu_s", self.cpu.as_secs_f64());
+        report.put_float("cpu_s", self.used.cpu.as_secs_f64());
         report.put_float("cpu_ns_per_record", self.cpu_ns_per_record());
-        report.put_float("peak_rss_mb", self.peak_rss as f64 / 1e6);
+        report.put_float("peak_rss_mb", self.used.peak_rss as f64 / 1e6);
         report.put("requests", self.counts.requests);
         report.put("retries", self.counters.map_or(0, |counters| counters.retried()));
         report.put_float("server_cpu_s", self.counts.cpu_s);
