@@ -36,8 +36,9 @@ const F100: &str = "noop size=100 records=40_000_000 timed=0 warmups=1";
 const F100_SHARED: &str = "noop size=100 records=40_000_000 timed=0 copy=0 warmups=1";
 const F1K: &str = "noop size=1024 records=10_000_000 timed=0 warmups=1";
 
-/// What is run. Counts are such that a run takes one to three seconds: times and rates are long
-/// enough for what has to settle. The default strategy of Flink's writer on the right; refused
+/// What is run. Where the destination answers at once, counts are such that a run takes one to three
+/// seconds; where it is far or throttles, a run takes some more, so that how a sink begins is in the
+/// figures and is not all that they say. The default strategy of Flink's writer on the right; refused
 /// records slow it down so much that it writes for a time, not a number.
 pub const RUNS: &[Run] = &[
     run_of(Group::AtOnce, "noop --records 40000000", F100),
@@ -56,17 +57,17 @@ pub const RUNS: &[Run] = &[
     run_of(Group::AtOnce, "noop --timed --records 20000000", ""),
     run_of(
         Group::Far,
-        "latency --records 4000000",
-        "latency size=100 records=4_000_000 timed=0 warmupSeconds=2",
+        "latency --records 8000000",
+        "latency size=100 records=8_000_000 timed=0 warmupSeconds=2",
     ),
     run_of(
         Group::Far,
-        "flaky --fails 0.01 --records 3000000",
+        "flaky --fails 0.01 --records 8000000",
         "flaky p=0.01 latencyMs=20 seconds=5 timed=0 warmupSeconds=1",
     ),
     run_of(
         Group::Far,
-        "flaky --fails 0.1 --records 3000000",
+        "flaky --fails 0.1 --records 8000000",
         "flaky p=0.1 latencyMs=20 seconds=5 timed=0 warmupSeconds=1",
     ),
     run_of(Group::Far, "stuck --seconds 7", "stuck offered=50_000 seconds=7 warmupSeconds=1"),
@@ -78,18 +79,18 @@ pub const RUNS: &[Run] = &[
     ),
     run_of(
         Group::Throttled,
-        "throttled --rate 10000 --seconds 12",
-        "throttled rate=10000 seconds=12 timed=0 warmupSeconds=2",
+        "throttled --rate 10000 --seconds 15",
+        "throttled rate=10000 seconds=15 timed=0 warmupSeconds=2",
     ),
     run_of(
         Group::Throttled,
-        "throttled --rate 50000 --seconds 8",
-        "throttled rate=50000 seconds=8 timed=0 warmupSeconds=2",
+        "throttled --rate 50000 --seconds 15",
+        "throttled rate=50000 seconds=15 timed=0 warmupSeconds=2",
     ),
     run_of(
         Group::Throttled,
-        "throttled --rate 200000 --seconds 8",
-        "throttled rate=200000 seconds=8 timed=0 warmupSeconds=2",
+        "throttled --rate 200000 --seconds 15",
+        "throttled rate=200000 seconds=15 timed=0 warmupSeconds=2",
     ),
     run_of(
         Group::Throttled,
