@@ -59,7 +59,9 @@ struct TestRun {
 fn test_runs(cargo_args: &[String]) -> Vec<TestRun> {
     let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
     if cargo_args.is_empty() {
-        let all = "test --locked --workspace --lib --bins --tests --examples";
+        // With the comparison with the bare SDK, which nothing else switches on.
+        let all = "test --locked --workspace --features sink-benchmarks/aws --lib --bins --tests \
+                   --examples";
         let docs = words("test --locked --workspace --doc --no-fail-fast");
         return vec![
             TestRun {
@@ -131,13 +133,15 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "test --locked --workspace --lib --bins --tests --examples --no-fail-fast",
+                "test --locked --workspace --features sink-benchmarks/aws --lib --bins --tests \
+                 --examples --no-fail-fast",
                 "test --locked --workspace --doc --no-fail-fast",
             ]
         );
         assert_eq!(
             runs[0].build.join(" "),
-            "test --locked --workspace --lib --bins --tests --examples --no-run"
+            "test --locked --workspace --features sink-benchmarks/aws --lib --bins --tests \
+             --examples --no-run"
         );
     }
 
