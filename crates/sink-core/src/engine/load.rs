@@ -23,6 +23,10 @@ impl Load {
         self.bytes += size;
     }
 
+    /// More than there ever is.
+    #[cfg(feature = "tokio")] // for the inbox
+    pub(crate) const MAX: Self = Self { entries: usize::MAX, bytes: usize::MAX };
+
     /// The smaller of each.
     #[cfg(feature = "tokio")] // for the inbox
     pub(crate) fn min(self, other: Self) -> Self {
@@ -129,6 +133,14 @@ impl Budget {
     #[cfg(feature = "tokio")] // for the inbox
     pub(crate) fn take_shared(&mut self, load: Load) {
         self.held += load;
+    }
+
+    /// Counts entries that were taken in [`Lane::SHARED`] in the lanes that they turned out to be in.
+    pub fn note_lanes(&mut self, found: impl IntoIterator<Item = (Lane, usize)>) {
+        for (lane, size) in found {
+            debug_assert!(lane != Lane::SHARED, "which has no part of its own");
+            self.lanes.entry(lane).or_default().add(size);
+        }
     }
 
     /// What may still come in, in [`Lane::SHARED`].

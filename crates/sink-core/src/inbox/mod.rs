@@ -10,15 +10,19 @@ mod state;
 
 use std::{
     fmt,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     task::Waker,
+    time::Instant as StdInstant,
 };
 
 use tokio::sync::{Notify, watch};
 
 pub(crate) use self::state::{Receipts, State};
 use crate::{
-    destination::Lane,
+    destination::{Lane, Queued},
     engine::{Budget, Stats},
     error::{Error, ErrorKind},
     sink::Summary,
@@ -28,7 +32,24 @@ use crate::{
 pub(crate) struct Arrival<E> {
     pub(crate) entry: E,
     pub(crate) size: usize,
-    pub(crate) lane: Lane,
+    /// `None` if the destination was not asked.
+    pub(crate) lane: Option<Lane>,
+}
+
+impl<E> Arrival<E> {
+    /// The lane in which it comes in: as long as nobody asks for lanes, that is the shared one.
+    #[inline]
+    pub(crate) fn lane(&self) -> Lane {
+        self.lane.unwrap_or(Lane::SHARED)
+    }
+
+    /// As the engine keeps it.
+    #[inline]
+    pub(crate) fn queued(self, sequence: u64, tracked: bool, admitted_at: StdInstant) -> Queued<E> {
+        let (lane, is_asked) = (self.lane(), self.lane.is_some());
+        let Self { entry, size, .. } = self;
+        Queued { entry, sequence, size, lane, is_asked, attempts: 0, tracked, admitted_at }
+    }
 }
 
 impl<E> fmt::Debug for Arrival<E> {
@@ -40,6 +61,8 @@ impl<E> fmt::Debug for Arrival<E> {
 #[derive(Debug)]
 pub(crate) struct Inbox<E> {
     state: Mutex<State<E>>,
+    /// See [`asks_lanes`](Self::asks_lanes).
+    asks_lanes: AtomicBool,
     /// Wakes the driver.
     wake: Notify,
     /// Turns true when the driver has ended and left what remains.
@@ -76,13 +99,23 @@ pub(crate) enum Refused<E> {
 }
 
 impl<E> Inbox<E> {
-    pub(crate) fn new(budget: Budget) -> Self {
+    pub(crate) fn new(budget: Budget, asks_lanes: bool) -> Self {
         Self {
             state: Mutex::new(State::new(budget)),
+            asks_lanes: AtomicBool::new(asks_lanes),
             wake: Notify::new(),
             ended: watch::Sender::new(false),
             settled_up_to: watch::Sender::new(0),
         }
+    }
+
+    /// Whether the destination is to be asked for the lane of what is written.
+    ///
+    /// Looked at without the lock, before the entry comes in: what comes in without a lane all the
+    /// same is asked for by the driver.
+    #[inline]
+    pub(crate) fn asks_lanes(&self) -> bool {
+        self.asks_lanes.load(Relaxed)
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State<E>> {
