@@ -174,6 +174,12 @@ impl Budget {
         }
     }
 
+    /// What each lane of its own holds.
+    #[cfg(test)]
+    pub(super) fn of_lanes(&self) -> std::collections::BTreeMap<Lane, Load> {
+        self.lanes.iter().map(|(lane, load)| (*lane, *load)).collect()
+    }
+
     /// What is held now.
     pub fn held(&self) -> Load {
         self.held
