@@ -159,7 +159,7 @@ impl<'a, E> Admission<'a, E> {
         arrival: Arrival<E>,
         receipt: Option<SettledSender>,
     ) -> Self {
-        let turn = Turn::new(arrival.lane(), arrival.size);
+        let turn = Turn::new(arrival.lane, arrival.size);
         Self { inbox, arrival: Some(arrival), receipt, turn }
     }
 }

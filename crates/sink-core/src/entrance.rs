@@ -44,19 +44,22 @@ pub(crate) struct Entrance<C, D> {
 }
 
 impl<C, D: Destination> Entrance<C, D> {
-    /// The entry's lane, if lanes are asked for now.
+    /// The entry's lane, and whether it was asked for: if lanes matter now.
     #[inline]
-    fn lane(&self, entry: &D::Entry, inbox: &Inbox<D::Entry>) -> Option<Lane> {
+    fn lane(&self, entry: &D::Entry, inbox: &Inbox<D::Entry>) -> (Lane, bool) {
         if !D::HAS_LANES {
             debug_assert!(
                 self.ask(entry) == Lane::SHARED,
                 "the destination has lanes, though its HAS_LANES says that it has none"
             );
-            return None;
+            return (Lane::SHARED, false);
         }
-        inbox.asks_lanes().then(|| self.ask(entry))
+        if inbox.asks_lanes() { (self.ask(entry), true) } else { (Lane::SHARED, false) }
     }
 
+    // Out of the way of what nearly always happens.
+    #[cold]
+    #[inline(never)]
     fn ask(&self, entry: &D::Entry) -> Lane {
         // Without a destination there is no driver, and the entry will not come in.
         let destination = self.destination.upgrade();
@@ -81,13 +84,13 @@ where
         if size > max_size {
             return Err(too_large(size, max_size));
         }
-        let lane = self.lane(&entry, inbox);
-        Ok(Arrival { entry, size, lane })
+        let (lane, is_asked) = self.lane(&entry, inbox);
+        Ok(Arrival { entry, size, lane, is_asked })
     }
 
     fn ask_again(&self, arrival: &mut Arrival<D::Entry>, inbox: &Inbox<D::Entry>) {
-        if arrival.lane.is_none() {
-            arrival.lane = self.lane(&arrival.entry, inbox);
+        if !arrival.is_asked {
+            (arrival.lane, arrival.is_asked) = self.lane(&arrival.entry, inbox);
         }
     }
 

@@ -70,13 +70,14 @@ impl<T: 'static, E: Entry> Sink<T, E> {
         let arrival = |queued: Queued<E>| Arrival {
             entry: queued.entry,
             size: queued.size,
-            lane: queued.is_asked.then_some(queued.lane),
+            lane: queued.lane,
+            is_asked: queued.is_asked,
         };
         let mut arrivals: VecDeque<_> = chunk.entries.drain(..).map(arrival).collect();
         *chunk = Chunk::in_vec(std::mem::take(&mut chunk.entries));
         while !arrivals.is_empty() {
             if self.shared.asks_lanes() {
-                let not_asked = arrivals.iter_mut().take_while(|arrival| arrival.lane.is_none());
+                let not_asked = arrivals.iter_mut().take_while(|arrival| !arrival.is_asked);
                 not_asked.for_each(|arrival| self.pieces.ask_again(arrival, &self.shared));
             }
             let before = arrivals.len();

@@ -36,7 +36,7 @@ impl<E> Inbox<E> {
         if let Err(error) = state.check_gate() {
             return Written::Refused(error);
         }
-        if state.is_driver_due() || !state.has_room(arrival.lane(), arrival.size) {
+        if state.is_driver_due() || !state.has_room(arrival.lane, arrival.size) {
             return Written::MustWait(arrival);
         }
         let wake = state.admit(arrival, None);
@@ -78,7 +78,7 @@ impl<E> Inbox<E> {
                 continue;
             }
             state.note_quota();
-            if !state.has_room(arrival.lane(), arrival.size) {
+            if !state.has_room(arrival.lane, arrival.size) {
                 break;
             }
             let Some(arrival) = arrivals.pop_front() else { break };

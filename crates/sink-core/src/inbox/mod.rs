@@ -32,22 +32,17 @@ use crate::{
 pub(crate) struct Arrival<E> {
     pub(crate) entry: E,
     pub(crate) size: usize,
-    /// `None` if the destination was not asked.
-    pub(crate) lane: Option<Lane>,
+    /// [`Lane::SHARED`] as long as the destination was not asked.
+    pub(crate) lane: Lane,
+    /// Whether it was.
+    pub(crate) is_asked: bool,
 }
 
 impl<E> Arrival<E> {
-    /// The lane in which it comes in: as long as nobody asks for lanes, that is the shared one.
-    #[inline]
-    pub(crate) fn lane(&self) -> Lane {
-        self.lane.unwrap_or(Lane::SHARED)
-    }
-
     /// As the engine keeps it.
     #[inline]
     pub(crate) fn queued(self, sequence: u64, tracked: bool, admitted_at: StdInstant) -> Queued<E> {
-        let (lane, is_asked) = (self.lane(), self.lane.is_some());
-        let Self { entry, size, .. } = self;
+        let Self { entry, size, lane, is_asked } = self;
         Queued { entry, sequence, size, lane, is_asked, attempts: 0, tracked, admitted_at }
     }
 }

@@ -110,7 +110,7 @@ impl<E> State<E> {
 
     /// Takes an entry in; gives whether the driver is to be woken.
     pub(crate) fn admit(&mut self, arrival: Arrival<E>, receipt: Option<SettledSender>) -> bool {
-        self.budget.take(arrival.lane(), arrival.size);
+        self.budget.take(arrival.lane, arrival.size);
         if self.arrived_load.entries == 0 {
             self.first_at = Instant::now();
         }
@@ -222,7 +222,7 @@ impl<E> State<E> {
 
     #[inline]
     pub(super) fn is_in_quota(&self, arrival: &Arrival<E>) -> bool {
-        self.quota.entries > 0 && arrival.size <= self.quota.bytes && arrival.lane() == Lane::SHARED
+        self.quota.entries > 0 && arrival.size <= self.quota.bytes && arrival.lane == Lane::SHARED
     }
 
     #[inline]
