@@ -44,23 +44,38 @@ pub(crate) struct Entrance<C, D> {
 }
 
 impl<C, D: Destination> Entrance<C, D> {
-    /// The entry's lane, and whether it was asked for: if lanes matter now.
+    /// An element as an entry whose lane was not asked for.
     #[inline]
-    fn lane(&self, entry: &D::Entry, inbox: &Inbox<D::Entry>) -> (Lane, bool) {
-        if !D::HAS_LANES {
-            debug_assert!(
-                self.ask(entry) == Lane::SHARED,
-                "the destination has lanes, though its HAS_LANES says that it has none"
-            );
-            return (Lane::SHARED, false);
+    fn convert<T>(&self, element: T, max_size: usize) -> Result<Arrival<D::Entry>, Error>
+    where
+        C: ElementConverter<T, Entry = D::Entry>,
+    {
+        let entry = self.converter.convert(element).map_err(not_converted)?;
+        let size = entry.size_bytes();
+        if size > max_size {
+            return Err(too_large(size, max_size));
         }
-        if inbox.asks_lanes() { (self.ask(entry), true) } else { (Lane::SHARED, false) }
+        Ok(Arrival { entry, size, lane: Lane::SHARED, is_asked: false })
     }
 
-    // Out of the way of what nearly always happens.
-    #[cold]
+    /// Asks for its lane, if lanes matter now.
+    #[inline]
+    fn ask(&self, arrival: &mut Arrival<D::Entry>, inbox: &Inbox<D::Entry>) {
+        if D::HAS_LANES {
+            if inbox.asks_lanes() && !arrival.is_asked {
+                (arrival.lane, arrival.is_asked) = (self.lane(&arrival.entry), true);
+            }
+        } else {
+            debug_assert!(
+                self.lane(&arrival.entry) == Lane::SHARED,
+                "the destination has lanes, though its HAS_LANES says that it has none"
+            );
+        }
+    }
+
+    #[cold] // out of the way of what nearly always happens
     #[inline(never)]
-    fn ask(&self, entry: &D::Entry) -> Lane {
+    fn lane(&self, entry: &D::Entry) -> Lane {
         // Without a destination there is no driver, and the entry will not come in.
         let destination = self.destination.upgrade();
         destination.map_or(Lane::SHARED, |destination| destination.lane(entry))
@@ -79,24 +94,21 @@ where
         max_size: usize,
         inbox: &Inbox<D::Entry>,
     ) -> Result<Arrival<D::Entry>, Error> {
-        let entry = self.converter.convert(element).map_err(not_converted)?;
-        let size = entry.size_bytes();
-        if size > max_size {
-            return Err(too_large(size, max_size));
-        }
-        let (lane, is_asked) = self.lane(&entry, inbox);
-        Ok(Arrival { entry, size, lane, is_asked })
+        let mut arrival = self.convert(element, max_size)?;
+        self.ask(&mut arrival, inbox);
+        Ok(arrival)
     }
 
     fn ask_again(&self, arrival: &mut Arrival<D::Entry>, inbox: &Inbox<D::Entry>) {
-        if !arrival.is_asked {
-            (arrival.lane, arrival.is_asked) = self.lane(&arrival.entry, inbox);
-        }
+        self.ask(arrival, inbox);
     }
 
     fn write(&self, element: T, max_size: usize, inbox: &Inbox<D::Entry>) -> Written<D::Entry> {
-        match self.arrival(element, max_size, inbox) {
-            Ok(arrival) => inbox.try_admit(arrival),
+        match self.convert(element, max_size) {
+            Ok(mut arrival) => {
+                self.ask(&mut arrival, inbox);
+                inbox.try_admit(arrival)
+            }
             Err(error) => Written::Refused(error),
         }
     }
@@ -112,7 +124,8 @@ where
         let admitted_at = Instant::now().into_std();
         while chunk.entries.len() < full.entries && chunk.bytes < full.bytes {
             let Some(element) = elements.next() else { break };
-            let arrival = self.arrival(element, max_size, inbox)?;
+            let mut arrival = self.convert(element, max_size)?;
+            self.ask(&mut arrival, inbox);
             chunk.push(arrival.queued(0, false, admitted_at));
         }
         Ok(())

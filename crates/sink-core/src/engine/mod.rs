@@ -17,7 +17,7 @@
 //! Methods are of four kinds: getters; *inputs* from outside ([`push`](Engine::push),
 //! [`push_unasked`](Engine::push_unasked), [`push_keyed`](Engine::push_keyed), [`handle_outcome`](Engine::handle_outcome), [`handle_timeout`](Engine::handle_timeout),
 //! [`handle_dead_letter`](Engine::handle_dead_letter));
-//! *commands* ([`start_flush`](Engine::start_flush)); and *outputs*
+//! *commands* ([`start_flush`](Engine::start_flush), [`find_lanes`](Engine::find_lanes)); and *outputs*
 //! ([`poll_request`](Engine::poll_request), [`poll_abandoned`](Engine::poll_abandoned),
 //! [`poll_rejected`](Engine::poll_rejected), [`poll_timeout`](Engine::poll_timeout),
 //! [`take_settled`](Engine::take_settled)). After any input, call `handle_timeout` with the time, then `poll_request` and `poll_abandoned` until they
