@@ -101,6 +101,12 @@ impl<E> State<E> {
         self.budget.has_room(lane, size) && (self.in_line == 0 || !self.is_held_up(lane))
     }
 
+    /// Whether somebody waits for the part of a lane, and not for the sink.
+    pub(crate) fn is_lane_waited_for(&self) -> bool {
+        let mut in_line = self.waiters.iter().filter(|waiter| !waiter.has_room);
+        in_line.any(|waiter| !self.budget.lane_has_room(waiter.lane, waiter.size))
+    }
+
     fn is_held_up(&self, lane: Lane) -> bool {
         self.waiters
             .iter()

@@ -14,7 +14,7 @@ use crate::{
     error::{Error, ErrorKind},
     inbox::Inbox,
     rate_limit::{AdaptiveRate, RateLimiter},
-    settings::Settings,
+    settings::{Ordering, Settings},
     sink::Sink,
     snapshot::Snapshot,
 };
@@ -139,7 +139,8 @@ impl<T: 'static, D: Destination> SinkBuilder<T, D> {
             Box::new(AdaptiveRate::new(config.max_batch_size, requests))
         });
         let max_record_size_in_bytes = config.max_record_size_in_bytes;
-        let shared = Arc::new(Inbox::new(Budget::new(&config)));
+        let asks_lanes = D::HAS_LANES && config.ordering == Ordering::PerLane;
+        let shared = Arc::new(Inbox::new(Budget::new(&config), asks_lanes));
         let mut engine = Engine::new(config, limiter, self.seed.unwrap_or_else(random_seed));
         if self.dead_letters.is_some() {
             engine.hand_over_rejected();
@@ -147,10 +148,13 @@ impl<T: 'static, D: Destination> SinkBuilder<T, D> {
         let destination = self.destination;
         let now = Instant::now().into_std();
         for entry in self.restored {
-            let lane = if D::HAS_LANES { destination.lane(&entry) } else { Lane::SHARED };
+            let lane = asks_lanes.then(|| destination.lane(&entry));
             let size = entry.size_bytes();
-            shared.count_restored(lane, size);
-            engine.push(entry, size, lane, now);
+            shared.count_restored(lane.unwrap_or(Lane::SHARED), size);
+            match lane {
+                Some(lane) => engine.push(entry, size, lane, now),
+                None => engine.push_unasked(entry, size, now),
+            };
         }
 
         let (commands, received) = mpsc::unbounded_channel();

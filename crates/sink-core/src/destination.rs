@@ -141,9 +141,9 @@ pub trait Destination: Send + Sync + 'static {
     /// What is used where the settings say nothing. Default: [`Self::LIMITS`].
     const DEFAULTS: Limits = Self::LIMITS;
 
-    /// Whether [`lane`](Self::lane) is asked. Set it to `false` where all entries share one lane:
-    /// each write is then some ten nanoseconds shorter. (With debug assertions, a write panics where
-    /// that is not so.) Default: `true`.
+    /// Whether [`lane`](Self::lane) is ever asked. Set it to `false` where all entries share one
+    /// lane: then nobody asks where the destination throttles, either. (With debug assertions, a write
+    /// panics where that is not so.) Default: `true`.
     const HAS_LANES: bool = true;
 
     /// Makes the request for a batch. Borrows the entries: the engine keeps them until they are
@@ -170,9 +170,24 @@ pub trait Destination: Send + Sync + 'static {
     fn extract_failures(&self, answer: Result<Self::Response, Self::Error>, sent: usize)
     -> Outcome;
 
-    /// The lane of an entry, asked once, when the engine takes it. Called for each entry: no I/O, no
-    /// waiting. Not asked where [`HAS_LANES`](Self::HAS_LANES) is `false`. Default: all entries share
-    /// one.
+    /// The lane of an entry. May be called for each entry: no I/O, no waiting. Default: all entries
+    /// share one.
+    ///
+    /// **When**: with [`Ordering::PerLane`](crate::Ordering::PerLane), and where entries have a
+    /// [`merge_key`](Self::merge_key), for each entry when it is written. Otherwise lanes do not
+    /// matter before one of them is slow: once an answer says that an entry was throttled, for all
+    /// that the sink holds, in the driver; and then for each entry when it is written, until no lane
+    /// has been slow for 10 s. Of a buffer that is more than half full, some entries are looked at
+    /// now and then, and where one lane seems to have most of it, all are asked for in the same way.
+    /// Never where [`HAS_LANES`](Self::HAS_LANES) is `false`.
+    ///
+    /// **The same entry, the same lane.** What an entry was found to be in it stays in until it is
+    /// settled. So a lane that changes (a shard that was split) is noticed for entries that were not
+    /// asked for yet, and the others wait for the old one at worst: nothing is lost by it. Only the
+    /// order of [`Ordering::PerLane`](crate::Ordering::PerLane) needs lanes that never change.
+    ///
+    /// **A panic** in the driver stops the sink, which keeps all entries; one in a write is the
+    /// writer's, whose entry is not admitted.
     fn lane(&self, entry: &Self::Entry) -> Lane {
         let _ = entry;
         Lane::SHARED
@@ -244,7 +259,10 @@ pub(crate) struct Queued<E> {
     pub(crate) sequence: u64,
     /// Asked once, at admission: what was added to the budget is what is taken off it.
     pub(crate) size: usize,
+    /// [`Lane::SHARED`] as long as the destination was not asked.
     pub(crate) lane: Lane,
+    /// Whether it was: see [`Destination::lane`].
+    pub(crate) is_asked: bool,
     /// How many attempts have failed: counted then, for most entries' first one succeeds.
     pub(crate) attempts: u32,
     /// Whether somebody waits for it to be settled.
@@ -312,6 +330,7 @@ impl<E: Entry> OwnedBatch<E> {
                     sequence,
                     entry,
                     lane: Lane::SHARED,
+                    is_asked: true,
                     attempts: 0,
                     tracked: false,
                     admitted_at,

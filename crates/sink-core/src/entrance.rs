@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::{
     convert::{ConvertError, ElementConverter},
-    destination::{Destination, Entry as _, Lane, Queued},
+    destination::{Destination, Entry as _, Lane},
     engine::{Chunk, Load},
     error::{Error, ErrorKind},
     inbox::{Arrival, Inbox, Written},
@@ -15,8 +15,12 @@ use crate::{
 /// Converter and destination behind one pointer, so that a write makes one call through it, and the
 /// compiler sees all that happens there.
 pub(crate) trait Pieces<T, E>: Send + Sync {
-    /// An element as an entry of at most so many bytes, with its size and its lane.
-    fn arrival(&self, element: T, max_size: usize) -> Result<Arrival<E>, Error>;
+    /// An element as an entry of at most so many bytes, with its size, and its lane if lanes are
+    /// asked for now.
+    fn arrival(&self, element: T, max_size: usize, inbox: &Inbox<E>) -> Result<Arrival<E>, Error>;
+
+    /// Asks for the lane of an entry that has waited, if that became necessary meanwhile.
+    fn ask_again(&self, arrival: &mut Arrival<E>, inbox: &Inbox<E>);
 
     /// The same, and admits it if nobody has to wait for anything.
     fn write(&self, element: T, max_size: usize, inbox: &Inbox<E>) -> Written<E>;
@@ -29,6 +33,7 @@ pub(crate) trait Pieces<T, E>: Send + Sync {
         full: Load,
         elements: &mut dyn Iterator<Item = T>,
         max_size: usize,
+        inbox: &Inbox<E>,
     ) -> Result<(), Error>;
 }
 
@@ -39,15 +44,38 @@ pub(crate) struct Entrance<C, D> {
 }
 
 impl<C, D: Destination> Entrance<C, D> {
+    /// An element as an entry whose lane was not asked for.
     #[inline]
-    fn lane(&self, entry: &D::Entry) -> Lane {
-        if !D::HAS_LANES {
+    fn convert<T>(&self, element: T, max_size: usize) -> Result<Arrival<D::Entry>, Error>
+    where
+        C: ElementConverter<T, Entry = D::Entry>,
+    {
+        let entry = self.converter.convert(element).map_err(not_converted)?;
+        let size = entry.size_bytes();
+        if size > max_size {
+            return Err(too_large(size, max_size));
+        }
+        Ok(Arrival { entry, size, lane: Lane::SHARED, is_asked: false })
+    }
+
+    /// Asks for its lane, if lanes matter now.
+    #[inline]
+    fn ask(&self, arrival: &mut Arrival<D::Entry>, inbox: &Inbox<D::Entry>) {
+        if D::HAS_LANES {
+            if inbox.asks_lanes() && !arrival.is_asked {
+                (arrival.lane, arrival.is_asked) = (self.lane(&arrival.entry), true);
+            }
+        } else {
             debug_assert!(
-                self.destination.upgrade().is_none_or(|of| of.lane(entry) == Lane::SHARED),
+                self.lane(&arrival.entry) == Lane::SHARED,
                 "the destination has lanes, though its HAS_LANES says that it has none"
             );
-            return Lane::SHARED;
         }
+    }
+
+    #[cold] // out of the way of what nearly always happens
+    #[inline(never)]
+    fn lane(&self, entry: &D::Entry) -> Lane {
         // Without a destination there is no driver, and the entry will not come in.
         let destination = self.destination.upgrade();
         destination.map_or(Lane::SHARED, |destination| destination.lane(entry))
@@ -60,19 +88,27 @@ where
     D: Destination,
 {
     #[inline]
-    fn arrival(&self, element: T, max_size: usize) -> Result<Arrival<D::Entry>, Error> {
-        let entry = self.converter.convert(element).map_err(not_converted)?;
-        let size = entry.size_bytes();
-        if size > max_size {
-            return Err(too_large(size, max_size));
-        }
-        let lane = self.lane(&entry);
-        Ok(Arrival { entry, size, lane })
+    fn arrival(
+        &self,
+        element: T,
+        max_size: usize,
+        inbox: &Inbox<D::Entry>,
+    ) -> Result<Arrival<D::Entry>, Error> {
+        let mut arrival = self.convert(element, max_size)?;
+        self.ask(&mut arrival, inbox);
+        Ok(arrival)
+    }
+
+    fn ask_again(&self, arrival: &mut Arrival<D::Entry>, inbox: &Inbox<D::Entry>) {
+        self.ask(arrival, inbox);
     }
 
     fn write(&self, element: T, max_size: usize, inbox: &Inbox<D::Entry>) -> Written<D::Entry> {
-        match self.arrival(element, max_size) {
-            Ok(arrival) => inbox.try_admit(arrival),
+        match self.convert(element, max_size) {
+            Ok(mut arrival) => {
+                self.ask(&mut arrival, inbox);
+                inbox.try_admit(arrival)
+            }
             Err(error) => Written::Refused(error),
         }
     }
@@ -83,13 +119,14 @@ where
         full: Load,
         elements: &mut dyn Iterator<Item = T>,
         max_size: usize,
+        inbox: &Inbox<D::Entry>,
     ) -> Result<(), Error> {
         let admitted_at = Instant::now().into_std();
         while chunk.entries.len() < full.entries && chunk.bytes < full.bytes {
             let Some(element) = elements.next() else { break };
-            let Arrival { entry, size, lane } = self.arrival(element, max_size)?;
-            let (sequence, attempts, tracked) = (0, 0, false);
-            chunk.push(Queued { entry, sequence, size, lane, attempts, tracked, admitted_at });
+            let mut arrival = self.convert(element, max_size)?;
+            self.ask(&mut arrival, inbox);
+            chunk.push(arrival.queued(0, false, admitted_at));
         }
         Ok(())
     }

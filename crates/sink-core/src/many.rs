@@ -43,7 +43,7 @@ impl<T: 'static, E: Entry> Sink<T, E> {
         let mut written = 0_u64;
         loop {
             let max_size = self.max_record_size_in_bytes;
-            let filled = self.pieces.fill(&mut chunk, full, &mut elements, max_size);
+            let filled = self.pieces.fill(&mut chunk, full, &mut elements, max_size, &self.shared);
             if chunk.entries.is_empty() && filled.is_ok() {
                 return Ok(written);
             }
@@ -71,10 +71,15 @@ impl<T: 'static, E: Entry> Sink<T, E> {
             entry: queued.entry,
             size: queued.size,
             lane: queued.lane,
+            is_asked: queued.is_asked,
         };
         let mut arrivals: VecDeque<_> = chunk.entries.drain(..).map(arrival).collect();
         *chunk = Chunk::in_vec(std::mem::take(&mut chunk.entries));
         while !arrivals.is_empty() {
+            if self.shared.asks_lanes() {
+                let not_asked = arrivals.iter_mut().take_while(|arrival| !arrival.is_asked);
+                not_asked.for_each(|arrival| self.pieces.ask_again(arrival, &self.shared));
+            }
             let before = arrivals.len();
             let admitted = self.shared.try_admit_all(&mut arrivals);
             *written += (before - arrivals.len()) as u64;

@@ -56,6 +56,20 @@ impl Outcome {
             Self::PerEntry(Verdicts { sent, failures })
         }
     }
+
+    /// Whether the destination asked for less: for an entry, or for all.
+    #[cfg(any(test, feature = "tokio"))] // for the driver
+    pub(crate) fn is_throttled(&self) -> bool {
+        match self {
+            Self::RetryAll(cause, _) => matches!(cause, Cause::Throttled { .. }),
+            Self::PerEntry(verdicts) => {
+                let is_throttled =
+                    |verdict: &Verdict| matches!(verdict, Verdict::Retry(Cause::Throttled { .. }));
+                verdicts.failures.iter().any(|(_, verdict)| is_throttled(verdict))
+            }
+            Self::Delivered | Self::RejectAll(_) | Self::Bisect(_) | Self::Fatal(_) => false,
+        }
+    }
 }
 
 /// Exactly one verdict for each entry of a request. Made only by [`Outcome::per_entry`].

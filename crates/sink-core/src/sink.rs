@@ -124,8 +124,9 @@ impl<T: 'static, E: Entry> Sink<T, E> {
         match self.pieces.write(element, self.max_record_size_in_bytes, &self.shared) {
             Written::Admitted => Ok(()),
             Written::Refused(error) => Err(error),
-            Written::MustWait(arrival) => {
+            Written::MustWait(mut arrival) => {
                 self.shared.let_driver_run().await;
+                self.pieces.ask_again(&mut arrival, &self.shared);
                 self.shared.admit(arrival, None).await.map(drop)
             }
         }
@@ -177,7 +178,7 @@ impl<T: 'static, E: Entry> Sink<T, E> {
 
     #[inline]
     pub(crate) fn convert(&self, element: T) -> Result<Arrival<E>, Error> {
-        self.pieces.arrival(element, self.max_record_size_in_bytes)
+        self.pieces.arrival(element, self.max_record_size_in_bytes, &self.shared)
     }
 
     /// Sends everything admitted before the call without waiting for requests to fill, and waits

@@ -11,7 +11,7 @@ use std::{future::Future, pin::pin, task::Poll, time::Duration};
 use common::{
     Item, Meanwhile, convert, denied, ids, panicking_sink, scripted, settings, sink, unavailable,
 };
-use sink_core::{Cause, ErrorKind, Outcome, Settings, Sink, TryWriteError, Verdict};
+use sink_core::{Cause, ErrorKind, Ordering, Outcome, Settings, Sink, TryWriteError, Verdict};
 
 /// Polls a future once.
 async fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
@@ -349,7 +349,11 @@ async fn a_connector_that_panics_stops_the_sink_and_loses_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_connector_that_panics_over_an_entry_has_not_admitted_it() {
-    let (sink, _requests) = panicking_sink("lane");
+    let (destination, _requests) = scripted();
+    *destination.panics.lock().unwrap() = Some("lane");
+    let mut settings = settings();
+    settings.ordering = Some(Ordering::PerLane); // for which each write asks for the lane
+    let sink = Sink::builder(convert, destination).settings(settings).build().unwrap();
     let writer = sink.clone();
     let ended = tokio::spawn(async move { writer.write(1).await }).await;
     assert!(ended.unwrap_err().is_panic(), "whoever wrote it hears of it");
@@ -693,10 +697,15 @@ async fn a_lane_that_is_stuck_does_not_block_who_writes_to_another() {
 
 #[tokio::test(start_paused = true)]
 async fn who_waits_for_a_lane_holds_up_its_own_lane_and_no_other() {
-    let (sink, _requests) = sink(settings());
-    for id in 1000..1005 {
+    let (sink, mut requests) = sink(settings());
+    for id in 1000..1004 {
         sink.write(id).await.unwrap();
     }
+    let retry = Verdict::Retry(Cause::Throttled { retry_after: Some(Duration::from_secs(60)) });
+    let request = requests.recv().await.unwrap();
+    request.answer(Outcome::per_entry(4, std::iter::repeat_n(retry, 4)));
+    tokio::task::yield_now().await;
+    sink.write(1004).await.unwrap();
     let mut first = Box::pin(sink.write(1005));
     assert_waits!(first);
     let mut second = Box::pin(sink.write(1006));

@@ -22,6 +22,7 @@ impl<D: Destination> Driver<D> {
         self.receipts.extend(self.new_receipts.drain(..));
         let arrivals = self.arrivals.iter().flat_map(|chunk| &chunk.entries);
         let mut keyed = next_key(&*self.destination, arrivals, &mut self.engine);
+        self.find_lanes_of_arrivals(keyed.is_some());
         if keyed.is_none() && self.engine.push_all(&mut self.arrivals, load) {
             return true;
         }

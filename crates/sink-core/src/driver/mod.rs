@@ -3,6 +3,7 @@
 
 mod arrivals;
 mod dead_letters;
+mod lanes;
 mod sending;
 mod warnings;
 
@@ -86,6 +87,10 @@ pub struct Driver<D: Destination> {
     wakers: Vec<Waker>,
     /// Who waits until which sequence is settled.
     flushes: Vec<(u64, oneshot::Sender<Result<(), Error>>)>,
+    /// Lanes are asked for until then, at least.
+    lanes_matter_until: Instant,
+    /// The sequence with which there is another look at what the buffer is full of.
+    looks_at_lanes_from: u64,
     /// When there will be a look at what has arrived, even if nobody wakes the driver before.
     looks_again_at: Option<Instant>,
     started_at: Instant,
@@ -102,7 +107,7 @@ impl<D: Destination> Driver<D> {
         commands: mpsc::UnboundedReceiver<Command<D::Entry>>,
         handler: Option<Arc<dyn DeadLetterHandler<D::Entry>>>,
     ) -> Self {
-        Self {
+        let driver = Self {
             engine,
             destination,
             inbox,
@@ -121,11 +126,15 @@ impl<D: Destination> Driver<D> {
             settled_lanes: Vec::new(),
             wakers: Vec::new(),
             flushes: Vec::new(),
+            lanes_matter_until: Instant::now(),
+            looks_at_lanes_from: 0,
             looks_again_at: None,
             started_at: Instant::now(),
             has_ended: false,
             warnings: Warnings::default(),
-        }
+        };
+        driver.inbox.look_at(driver.next_look_at_lanes());
+        driver
     }
 
     /// Runs until the sink is closed and everything is settled, or it has failed and nothing is in
@@ -183,6 +192,7 @@ impl<D: Destination> Driver<D> {
             self.engine.start_flush();
         }
         let now = Instant::now();
+        self.watch_lanes(now);
         self.engine.handle_timeout(now.into_std());
         while let Some(id) = self.engine.poll_abandoned() {
             if let Some((_, task)) = self.tasks.get_mut(id.slot()).and_then(Option::take) {
@@ -216,7 +226,8 @@ impl<D: Destination> Driver<D> {
             self.looks_again_at = None;
         }
         let appetite = self.engine.appetite(self.looks_again_at.is_some());
-        self.inbox.rest(appetite, self.engine.may_merge(), stats, now);
+        let (look_at, may_merge) = (self.next_look_at_lanes(), self.engine.may_merge());
+        self.inbox.rest(appetite, look_at, may_merge, stats, now);
         closing
     }
 

@@ -134,6 +134,10 @@ impl<D: Destination> Driver<D> {
 
     fn handle_outcome(&mut self, id: RequestId, outcome: Outcome) {
         self.warnings.note(D::KIND, &outcome);
-        self.engine.handle_outcome(id, outcome, Instant::now().into_std());
+        let now = Instant::now();
+        if outcome.is_throttled() {
+            self.lanes_matter(now);
+        }
+        self.engine.handle_outcome(id, outcome, now.into_std());
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use super::load::Load;
+use super::{finding::Finder, load::Load};
 use crate::destination::{Lane, Queued};
 
 /// Entries that came one after another. The inbox makes them as large as a request, where it can.
@@ -37,6 +37,13 @@ impl<E> Chunk<E> {
         self.entries.push(queued);
     }
 
+    /// Asks for the lanes of its entries.
+    pub(crate) fn find_lanes<F: FnMut(&E) -> Lane>(&mut self, finder: &mut Finder<'_, F>) {
+        for queued in &mut self.entries {
+            self.is_plain &= !finder.find(queued);
+        }
+    }
+
     pub(crate) fn load(&self) -> Load {
         Load { entries: self.entries.len(), bytes: self.bytes }
     }
@@ -55,9 +62,9 @@ pub(super) struct Piece<E> {
 #[derive(Debug)]
 pub(super) struct Fresh<E> {
     /// The first ones: those that came one by one, and what is left of a chunk.
-    head: VecDeque<Queued<E>>,
+    pub(super) head: VecDeque<Queued<E>>,
     /// Those behind them. None is empty.
-    chunks: VecDeque<Chunk<E>>,
+    pub(super) chunks: VecDeque<Chunk<E>>,
     len: usize,
 }
 
@@ -259,7 +266,16 @@ mod tests {
     fn queued(sequence: u64, size: usize, admitted_at: Instant) -> Queued<()> {
         let lane = if sequence.is_multiple_of(7) { Lane::new(1) } else { Lane::SHARED };
         let tracked = sequence.is_multiple_of(11);
-        Queued { entry: (), sequence, size, lane, attempts: 0, tracked, admitted_at }
+        Queued {
+            entry: (),
+            sequence,
+            size,
+            lane,
+            is_asked: true,
+            attempts: 0,
+            tracked,
+            admitted_at,
+        }
     }
 
     /// What a queue without chunks would cut.

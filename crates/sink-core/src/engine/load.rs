@@ -23,6 +23,10 @@ impl Load {
         self.bytes += size;
     }
 
+    /// More than there ever is.
+    #[cfg(feature = "tokio")] // for the inbox
+    pub(crate) const MAX: Self = Self { entries: usize::MAX, bytes: usize::MAX };
+
     /// The smaller of each.
     #[cfg(feature = "tokio")] // for the inbox
     pub(crate) fn min(self, other: Self) -> Self {
@@ -131,6 +135,14 @@ impl Budget {
         self.held += load;
     }
 
+    /// Counts entries that were taken in [`Lane::SHARED`] in the lanes that they turned out to be in.
+    pub fn note_lanes(&mut self, found: impl IntoIterator<Item = (Lane, usize)>) {
+        for (lane, size) in found {
+            debug_assert!(lane != Lane::SHARED, "which has no part of its own");
+            self.lanes.entry(lane).or_default().add(size);
+        }
+    }
+
     /// What may still come in, in [`Lane::SHARED`].
     #[cfg(feature = "tokio")] // for the inbox
     pub(crate) fn free(&self) -> Load {
@@ -160,6 +172,12 @@ impl Budget {
                 debug_assert!(false, "more taken off a lane than was put on");
             }
         }
+    }
+
+    /// What each lane of its own holds.
+    #[cfg(test)]
+    pub(super) fn of_lanes(&self) -> std::collections::BTreeMap<Lane, Load> {
+        self.lanes.iter().map(|(lane, load)| (*lane, *load)).collect()
     }
 
     /// What is held now.

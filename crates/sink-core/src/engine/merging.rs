@@ -62,12 +62,12 @@ impl<E: Entry> Engine<E> {
         now: Instant,
     ) -> u64 {
         if self.config.ordering == Ordering::PerLane || self.fatal.is_some() {
-            return self.push_entry(entry, size, lane, now, tracked);
+            return self.push_entry(entry, size, Some(lane), now, tracked);
         }
         self.has_keys = true;
         let entry = if tracked { Some(entry) } else { self.offer(entry, size, lane, key) };
         let Some(entry) = entry else { return self.last_sequence };
-        let sequence = self.push_entry(entry, size, lane, now, tracked);
+        let sequence = self.push_entry(entry, size, Some(lane), now, tracked);
         self.buffer.note_host(sequence, lane, key);
         sequence
     }

@@ -15,9 +15,9 @@
 //! # How to drive it
 //!
 //! Methods are of four kinds: getters; *inputs* from outside ([`push`](Engine::push),
-//! [`push_keyed`](Engine::push_keyed), [`handle_outcome`](Engine::handle_outcome), [`handle_timeout`](Engine::handle_timeout),
+//! [`push_unasked`](Engine::push_unasked), [`push_keyed`](Engine::push_keyed), [`handle_outcome`](Engine::handle_outcome), [`handle_timeout`](Engine::handle_timeout),
 //! [`handle_dead_letter`](Engine::handle_dead_letter));
-//! *commands* ([`start_flush`](Engine::start_flush)); and *outputs*
+//! *commands* ([`start_flush`](Engine::start_flush), [`find_lanes`](Engine::find_lanes)); and *outputs*
 //! ([`poll_request`](Engine::poll_request), [`poll_abandoned`](Engine::poll_abandoned),
 //! [`poll_rejected`](Engine::poll_rejected), [`poll_timeout`](Engine::poll_timeout),
 //! [`take_settled`](Engine::take_settled)). After any input, call `handle_timeout` with the time, then `poll_request` and `poll_abandoned` until they
@@ -46,12 +46,16 @@
 //! - **I11** with [`Ordering::PerLane`], at most one entry of a lane may be sent or is in flight:
 //!   the next one follows when it is settled. So a failed entry blocks the later ones of its lane,
 //!   and no others.
+//! - **I12** while a lane is held back, the lane of each entry is known: whoever pushes entries
+//!   without asking for it ([`push_unasked`](Engine::push_unasked)) calls
+//!   [`find_lanes`](Engine::find_lanes) before any answer that speaks of throttling.
 
 mod buffer;
 #[cfg(any(test, debug_assertions))]
 mod buffer_check;
 mod config;
 mod counters;
+mod finding;
 mod fresh;
 mod issue;
 mod lanes;
@@ -67,8 +71,6 @@ mod tests;
 
 use std::{collections::VecDeque, sync::Arc, time::Instant};
 
-#[cfg(feature = "tokio")]
-pub(crate) use self::fresh::{Chunk, Spare};
 use self::{
     buffer::Buffer,
     progress::{Progress, Run},
@@ -82,6 +84,11 @@ pub use self::{
     load::{Budget, Load},
     rejected::RejectedEntry,
     requests::RequestId,
+};
+#[cfg(feature = "tokio")]
+pub(crate) use self::{
+    finding::Finder,
+    fresh::{Chunk, Spare},
 };
 use crate::{
     destination::{Batch, Entry, Lane, Queued},
@@ -174,12 +181,12 @@ impl<E: Entry> Engine<E> {
     /// feeds the engine asks the [`Budget`] first and checks the record limit.
     #[inline]
     pub fn push(&mut self, entry: E, size: usize, lane: Lane, now: Instant) -> u64 {
-        self.push_entry(entry, size, lane, now, false)
+        self.push_entry(entry, size, Some(lane), now, false)
     }
 
     /// The same; [`take_settled_tracked`](Self::take_settled_tracked) will say when it is settled.
     pub fn push_tracked(&mut self, entry: E, size: usize, lane: Lane, now: Instant) -> u64 {
-        self.push_entry(entry, size, lane, now, true)
+        self.push_entry(entry, size, Some(lane), now, true)
     }
 
     #[inline]
@@ -187,14 +194,16 @@ impl<E: Entry> Engine<E> {
         &mut self,
         entry: E,
         size: usize,
-        lane: Lane,
+        lane: Option<Lane>,
         now: Instant,
         tracked: bool,
     ) -> u64 {
         self.last_sequence += 1;
         self.counters.admitted.add(size);
         let (sequence, attempts, admitted_at) = (self.last_sequence, 0, now);
-        let queued = Queued { entry, sequence, size, lane, attempts, tracked, admitted_at };
+        let (lane, is_asked) = (lane.unwrap_or(Lane::SHARED), lane.is_some());
+        let queued =
+            Queued { entry, sequence, size, lane, is_asked, attempts, tracked, admitted_at };
         self.buffer.push(queued, now);
         self.check();
         sequence
@@ -224,9 +233,12 @@ impl<E: Entry> Engine<E> {
     #[cfg(feature = "tokio")] // for the driver
     pub(crate) fn push_queued(&mut self, queued: Queued<E>, key: Option<u64>) {
         debug_assert_eq!(queued.sequence, self.last_sequence + 1, "in admission order");
-        let Queued { entry, size, lane, tracked, admitted_at, .. } = queued;
+        let Queued { entry, size, lane, is_asked, tracked, admitted_at, .. } = queued;
         match key {
-            None => self.push_entry(entry, size, lane, admitted_at, tracked),
+            None => {
+                let lane = is_asked.then_some(lane);
+                self.push_entry(entry, size, lane, admitted_at, tracked)
+            }
             Some(key) => self.push_keyed(entry, size, lane, key, tracked, admitted_at),
         };
     }
@@ -340,6 +352,11 @@ impl<E: Entry> Engine<E> {
         self.requests.len()
     }
 
+    /// How many lanes hold entries back: see [`Stats::held_lanes`].
+    pub fn held_lanes(&self) -> usize {
+        self.buffer.held_lanes()
+    }
+
     /// Why the engine stopped, if it did. It keeps what it holds, and still takes answers.
     pub fn fatal(&self) -> Option<&Error> {
         self.fatal.as_ref()
@@ -422,6 +439,12 @@ impl<E: Entry> Engine<E> {
         self.check();
         self.buffer.check();
         self.requests.check();
+        assert!(
+            self.fatal.is_some()
+                || self.buffer.held_lanes() == 0
+                || self.held().all(|queued| queued.is_asked),
+            "I12: where a lane is held, the lane of each entry is known"
+        );
         let idle = self.unsettled().entries == 0;
         assert!(
             idle || self.fatal.is_some()

@@ -16,7 +16,7 @@ use crate::{
 /// Rejected entries that are not yet safe with the dead-letter handler, by sequence.
 #[derive(Debug)]
 pub(super) struct Rejected<E> {
-    entries: BTreeMap<u64, (Queued<E>, Reason)>,
+    pub(super) entries: BTreeMap<u64, (Queued<E>, Reason)>,
     /// Those that the handler was not given yet.
     to_hand_over: VecDeque<u64>,
     load: Load,

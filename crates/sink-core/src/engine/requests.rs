@@ -34,15 +34,15 @@ pub(super) struct InFlight<E> {
 }
 
 #[derive(Debug)]
-struct Slot<E> {
+pub(super) struct Slot<E> {
     generation: u64,
-    request: Option<InFlight<E>>,
+    pub(super) request: Option<InFlight<E>>,
 }
 
 /// Slots for requests in flight. Batches' vectors are recycled: at full speed nothing is allocated.
 #[derive(Debug)]
 pub(super) struct Requests<E> {
-    slots: Vec<Slot<E>>,
+    pub(super) slots: Vec<Slot<E>>,
     free: Vec<usize>,
     /// Oldest first: the timeout is the same for all. May name requests that were answered.
     deadlines: VecDeque<(Instant, RequestId)>,

@@ -1,6 +1,6 @@
 //! What the driver does: take what has arrived, and give room back.
 
-use std::{collections::VecDeque, task::Waker};
+use std::{collections::VecDeque, sync::atomic::Ordering::Relaxed, task::Waker};
 
 use tokio::{sync::watch, time::Instant};
 
@@ -52,6 +52,23 @@ impl<E> Inbox<E> {
         }
     }
 
+    /// Has writers ask for lanes from now on.
+    pub(crate) fn ask_lanes(&self) {
+        self.asks_lanes.store(true, Relaxed);
+    }
+
+    /// Has writers ask for lanes no longer, unless one waits for its lane's part of the budget.
+    pub(crate) fn stop_asking_lanes(&self) {
+        if !self.lock().is_lane_waited_for() {
+            self.asks_lanes.store(false, Relaxed);
+        }
+    }
+
+    /// Counts entries that are inside in the lanes that they turned out to be in.
+    pub(crate) fn note_lanes(&self, found: impl IntoIterator<Item = (Lane, usize)>) {
+        self.lock().budget.note_lanes(found);
+    }
+
     /// Tells everybody how far everything is settled.
     pub(crate) fn note_settled_up_to(&self, sequence: u64) {
         self.settled_up_to
@@ -63,11 +80,24 @@ impl<E> Inbox<E> {
         self.settled_up_to.subscribe()
     }
 
+    /// Says how much must have arrived for the driver to look at which lanes it is of.
+    pub(crate) fn look_at(&self, look_at: Load) {
+        self.lock().look_at = look_at;
+    }
+
     /// Says when the driver wants to be woken for new entries, and whether also when they leave no
     /// room; leaves its stats.
-    pub(crate) fn rest(&self, appetite: Load, may_merge: bool, stats: Stats, now: Instant) {
+    pub(crate) fn rest(
+        &self,
+        appetite: Load,
+        look_at: Load,
+        may_merge: bool,
+        stats: Stats,
+        now: Instant,
+    ) {
         let mut state = self.lock();
-        state.wake_at = appetite;
+        state.wake_at = appetite.min(look_at);
+        state.look_at = look_at;
         state.may_merge = may_merge;
         state.stats = (stats, now);
         // A writer that came meanwhile, and waits, has found that nobody would make room.

@@ -9,7 +9,12 @@ mod driving;
 mod lock;
 mod state;
 
-use std::{fmt, task::Waker};
+use std::{
+    fmt,
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    task::Waker,
+    time::Instant as StdInstant,
+};
 
 use tokio::sync::{Notify, watch};
 
@@ -19,7 +24,7 @@ pub(crate) use self::{
     state::{Receipts, State},
 };
 use crate::{
-    destination::Lane,
+    destination::{Lane, Queued},
     engine::{Budget, Stats},
     error::{Error, ErrorKind},
     sink::Summary,
@@ -29,7 +34,19 @@ use crate::{
 pub(crate) struct Arrival<E> {
     pub(crate) entry: E,
     pub(crate) size: usize,
+    /// [`Lane::SHARED`] as long as the destination was not asked.
     pub(crate) lane: Lane,
+    /// Whether it was.
+    pub(crate) is_asked: bool,
+}
+
+impl<E> Arrival<E> {
+    /// As the engine keeps it.
+    #[inline]
+    pub(crate) fn queued(self, sequence: u64, tracked: bool, admitted_at: StdInstant) -> Queued<E> {
+        let Self { entry, size, lane, is_asked } = self;
+        Queued { entry, sequence, size, lane, is_asked, attempts: 0, tracked, admitted_at }
+    }
 }
 
 impl<E> fmt::Debug for Arrival<E> {
@@ -43,6 +60,8 @@ pub(crate) struct Inbox<E> {
     /// Nothing that can panic runs under it, and a half-done push would only leave the budget too
     /// small.
     state: Lock<State<E>>,
+    /// See [`asks_lanes`](Self::asks_lanes).
+    asks_lanes: AtomicBool,
     /// Wakes the driver.
     wake: Notify,
     /// Turns true when the driver has ended and left what remains.
@@ -79,13 +98,23 @@ pub(crate) enum Refused<E> {
 }
 
 impl<E> Inbox<E> {
-    pub(crate) fn new(budget: Budget) -> Self {
+    pub(crate) fn new(budget: Budget, asks_lanes: bool) -> Self {
         Self {
             state: Lock::new(State::new(budget)),
+            asks_lanes: AtomicBool::new(asks_lanes),
             wake: Notify::new(),
             ended: watch::Sender::new(false),
             settled_up_to: watch::Sender::new(0),
         }
+    }
+
+    /// Whether the destination is to be asked for the lane of what is written.
+    ///
+    /// Looked at without the lock, before the entry comes in: what comes in without a lane all the
+    /// same is asked for by the driver.
+    #[inline]
+    pub(crate) fn asks_lanes(&self) -> bool {
+        self.asks_lanes.load(Relaxed)
     }
 
     pub(crate) fn lock(&self) -> Locked<'_, State<E>> {

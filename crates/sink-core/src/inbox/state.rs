@@ -48,6 +48,8 @@ pub(crate) struct State<E> {
     pub(super) first_at: Instant,
     /// How much must have arrived for the driver to be woken.
     pub(super) wake_at: Load,
+    /// How much must have arrived for the driver to look at which lanes it is of.
+    pub(super) look_at: Load,
     /// Whether the driver may merge what has arrived, which leaves room.
     pub(super) may_merge: bool,
     pub(crate) budget: Budget,
@@ -81,6 +83,7 @@ impl<E> State<E> {
             last_sequence: 0,
             first_at: Instant::now(),
             wake_at: Load { entries: 1, bytes: usize::MAX },
+            look_at: Load::MAX,
             may_merge: false,
             budget,
             closing: Closing::No,
@@ -125,7 +128,7 @@ impl<E> State<E> {
         let wake = self.is_enough();
         if wake {
             // Once is enough until the driver rests again.
-            self.wake_at = Load { entries: usize::MAX, bytes: usize::MAX };
+            self.wake_at = Load::MAX;
             self.called_at = Some(Instant::now());
         }
         if wake || self.open.entries.len() >= self.request.entries {
@@ -160,25 +163,20 @@ impl<E> State<E> {
     /// The entry with the next sequence.
     #[inline]
     fn next(&mut self, arrival: Arrival<E>, tracked: bool) -> Queued<E> {
-        let Arrival { entry, size, lane } = arrival;
         self.last_sequence += 1;
-        Queued {
-            entry,
-            sequence: self.last_sequence,
-            size,
-            lane,
-            attempts: 0,
-            tracked,
-            admitted_at: self.first_at.into_std(),
-        }
+        arrival.queued(self.last_sequence, tracked, self.first_at.into_std())
     }
 
     /// Whether writers should let the driver run: it was woken, and some requests have come
     /// together since, or some time has passed. Not at once: the change to it and back costs as
-    /// much as a hundred writes.
+    /// much as a hundred writes. But at once where it is to look at what the
+    /// buffer is full of.
     pub(super) fn is_driver_due(&self) -> bool {
         self.called_at.is_some_and(|at| {
-            self.arrived_load.entries >= self.request.entries.saturating_mul(REQUESTS_UNTIL_DUE)
+            let Load { entries, bytes } = self.arrived_load;
+            entries >= self.request.entries.saturating_mul(REQUESTS_UNTIL_DUE)
+                || entries >= self.look_at.entries
+                || bytes >= self.look_at.bytes
                 || at.elapsed() >= TIME_UNTIL_DUE
         })
     }

@@ -5,7 +5,10 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -55,7 +58,9 @@ impl fmt::Debug for Request {
 pub(crate) struct Scripted {
     requests: mpsc::UnboundedSender<Request>,
     /// What to panic at.
-    pub(crate) panics: Mutex<Option<&'static str>>,
+    pub(crate) panics: Arc<Mutex<Option<&'static str>>>,
+    /// How often it was asked for a lane.
+    pub(crate) asked: Arc<AtomicUsize>,
 }
 
 /// Limits nothing, and runs something once in the middle of the driver's step, after it has taken
@@ -150,6 +155,7 @@ impl Destination for Scripted {
     /// 1007 is in lane 1, 2007 in lane 2, and 7 in the shared one.
     fn lane(&self, item: &Item) -> Lane {
         self.maybe_panic("lane");
+        self.asked.fetch_add(1, Relaxed);
         Lane::new(item.id / 1000)
     }
 }
@@ -180,7 +186,7 @@ pub(crate) fn settings() -> Settings {
 
 pub(crate) fn scripted() -> (Scripted, mpsc::UnboundedReceiver<Request>) {
     let (requests, receiver) = mpsc::unbounded_channel();
-    (Scripted { requests, panics: Mutex::new(None) }, receiver)
+    (Scripted { requests, panics: Arc::default(), asked: Arc::default() }, receiver)
 }
 
 /// A sink with these settings, and its requests.

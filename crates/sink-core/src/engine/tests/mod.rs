@@ -3,6 +3,7 @@
 
 mod accounting;
 mod behaviour;
+mod finding;
 mod history;
 mod lanes;
 mod merged;

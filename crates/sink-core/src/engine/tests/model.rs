@@ -22,6 +22,8 @@ pub(super) struct Setup {
     pub(super) dead_letters: bool,
     pub(super) max_attempts: Option<u32>,
     pub(super) max_age_ms: Option<u64>,
+    /// Whether lanes are asked for only while one is held.
+    pub(super) asks_late: bool,
 }
 
 /// Lets one entry go each 100 ms.
@@ -80,8 +82,12 @@ pub(super) struct Model {
     over: Vec<RequestId>,
     /// Rejected entries with the handler.
     letters: Vec<u64>,
+    /// Whether lanes are asked for now.
+    asks_lanes: bool,
     /// Lanes of which anything was ever throttled.
     pub(super) throttled: BTreeSet<u64>,
+    /// Of each entry that was ever admitted.
+    lanes: BTreeMap<u64, u64>,
     /// The last entry of each lane that was settled.
     last_settled: BTreeMap<u64, u64>,
     /// What the engine should tell of tracked entries.
@@ -119,7 +125,9 @@ impl Model {
             in_flight: Vec::new(),
             over: Vec::new(),
             letters: Vec::new(),
+            asks_lanes: setup.ordering == Ordering::PerLane || !setup.asks_late,
             throttled: BTreeSet::new(),
+            lanes: BTreeMap::new(),
             last_settled: BTreeMap::new(),
             told: BTreeSet::new(),
         }
@@ -160,22 +168,22 @@ impl Model {
     }
 
     fn push(&mut self, lane: u64, size: usize, tracked: bool, name: Option<u64>) {
-        let of = Lane::new(lane);
+        // What may be merged is asked for in any case.
+        let is_asked = self.asks_lanes || name.is_some();
+        let asked = is_asked.then_some(Lane::new(lane));
+        let of = asked.unwrap_or(Lane::SHARED);
         if !self.budget.has_room(of, size) {
             return;
         }
         self.budget.take(of, size);
         let number = self.bench.engine.last_sequence + 1;
+        self.lanes.insert(number, lane);
         let (item, now) = (Item::new(number, size), self.bench.now);
         let entry = Entry { lane, tracked, attempts: 0, admitted_at: now, name, was_sent: false };
         if let Some(name) = name {
             return self.push_named(Item { name, ..item }, entry);
         }
-        let sequence = if tracked {
-            self.bench.engine.push_tracked(item, size, of, now)
-        } else {
-            self.bench.engine.push(item, size, of, now)
-        };
+        let sequence = self.bench.engine.push_entry(item, size, asked, now, tracked);
         assert_eq!(sequence, number);
         self.unsettled.insert(number, entry);
     }
@@ -244,8 +252,21 @@ impl Model {
                 self.settled(*number);
             }
         }
-        self.bench.answer(id, outcome(how, numbers.len()));
+        let outcome = outcome(how, numbers.len());
+        if outcome.is_throttled() {
+            self.find_lanes();
+        }
+        self.bench.answer(id, outcome);
         self.over.push(id);
+    }
+
+    fn find_lanes(&mut self) {
+        let mut found = Vec::new();
+        let lanes = &self.lanes;
+        let lane_of = |item: &Item| Lane::new(lanes[&item.number]);
+        self.bench.engine.find_lanes(lane_of, &mut found);
+        self.budget.note_lanes(found);
+        self.asks_lanes = true;
     }
 
     fn settled(&mut self, number: u64) {
@@ -311,6 +332,17 @@ impl Model {
         let mut lanes = Vec::new();
         let settled = self.bench.engine.take_settled(&mut lanes);
         self.budget.give_back(settled, lanes);
+        let mut of_lanes: BTreeMap<_, Load> = BTreeMap::new();
+        for queued in self.bench.engine.held().filter(|queued| queued.lane != Lane::SHARED) {
+            of_lanes.entry(queued.lane).or_default().add(queued.size);
+        }
+        assert_eq!(self.budget.of_lanes(), of_lanes, "the budget holds what is held of each lane");
+        if self.asks_lanes && self.bench.engine.fatal().is_none() {
+            assert!(self.bench.engine.held().all(|queued| queued.is_asked), "I12");
+        }
+        if self.bench.engine.held_lanes() == 0 {
+            self.asks_lanes = self.setup.ordering == Ordering::PerLane || !self.setup.asks_late;
+        }
         let told: BTreeSet<_> = self
             .bench
             .engine

@@ -21,13 +21,10 @@ fn setup() -> impl Strategy<Value = Setup> {
         proptest::bool::weighted(0.7),
         prop_oneof![3 => Just(None), 1 => (1..5_u32).prop_map(Some)],
         prop_oneof![3 => Just(None), 1 => (1..5000_u64).prop_map(Some)],
+        any::<bool>(),
     )
-        .prop_map(|(limiting, ordering, dead_letters, max_attempts, max_age_ms)| Setup {
-            limiting,
-            ordering,
-            dead_letters,
-            max_attempts,
-            max_age_ms,
+        .prop_map(|(limiting, ordering, dead_letters, max_attempts, max_age_ms, asks_late)| {
+            Setup { limiting, ordering, dead_letters, max_attempts, max_age_ms, asks_late }
         })
 }
 
