@@ -1,6 +1,6 @@
 //! The scan of CBOR: maps and lists of known or unknown length, short texts, no tags.
 
-use super::{Places, is_plain, place, places};
+use super::{Places, form::Form, is_plain, places};
 use crate::protocol::operation::{Encryption, Operation};
 
 const NUMBER: u8 = 0;
@@ -97,13 +97,30 @@ impl Scan<'_> {
     fn records(&mut self, operation: &Operation) -> Option<Places> {
         let mut places = places(self.body)?;
         let mut left = self.open(LIST)?;
+        let mut form = None::<Form>;
         while self.has_next(&mut left)? {
-            places.push(self.record(operation)?);
+            let known = form.as_ref().and_then(|form| Some((form, self.again(form)?)));
+            if let Some((form, by)) = known {
+                self.at = form.end(by);
+                places.push(form.place(by));
+            } else {
+                let record = self.record(operation)?;
+                places.push(record.place(0));
+                form = Some(record);
+            }
         }
         Some(places)
     }
 
-    fn record(&mut self, operation: &Operation) -> Option<(u32, u32)> {
+    /// How much further on than the form's record the next one stands, if it looks the same.
+    fn again(&self, form: &Form) -> Option<usize> {
+        let by = form.again(self.body, self.at)?;
+        let strings = form.strings(by);
+        strings.iter().all(|(start, end)| is_plain(&self.body[*start..*end])).then_some(by)
+    }
+
+    fn record(&mut self, operation: &Operation) -> Option<Form> {
+        let begin = self.at;
         let (mut id, mut stored_at) = (None, None);
         let mut left = self.open(MAP)?;
         while self.has_next(&mut left)? {
@@ -121,7 +138,6 @@ impl Scan<'_> {
             }
             *member = Some(self.text().filter(|(start, end)| start < end)?);
         }
-        id?;
-        Some(stored_at.map_or((0, 0), |(start, end)| place(start, end)))
+        Some(Form::new((begin, self.at), id?, stored_at))
     }
 }

@@ -1,8 +1,8 @@
 //! The scan of JSON.
 
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 
-use super::{Places, is_plain, place, places};
+use super::{Places, form::Form, is_plain, places};
 use crate::protocol::operation::{Encryption, Operation};
 
 /// The places of so many stored records, if the answer says that of each.
@@ -11,7 +11,7 @@ pub(in crate::protocol) fn scan(body: &[u8], operation: &Operation) -> Option<Pl
     if !is_plain(body) {
         return None;
     }
-    let mut scan = Scan { body, at: 0 };
+    let mut scan = Scan { body, at: 0, marks: 0 };
     let (mut records, mut has_count, mut has_encryption) = (None, false, false);
     scan.eat(b"{")?;
     loop {
@@ -39,12 +39,16 @@ pub(in crate::protocol) fn scan(body: &[u8], operation: &Operation) -> Option<Pl
         }
         scan.eat(b",")?;
     }
-    records.filter(|_| scan.at == body.len())
+    // A quotation mark within a string would end it. There is none if no others are in the answer
+    // than those that were seen around strings.
+    records.filter(|_| scan.at == body.len() && scan.marks == memchr_iter(b'"', body).count())
 }
 
 struct Scan<'a> {
     body: &'a [u8],
     at: usize,
+    /// Quotation marks that begin or end a string.
+    marks: usize,
 }
 
 impl<'a> Scan<'a> {
@@ -58,6 +62,7 @@ impl<'a> Scan<'a> {
         let start = self.at;
         let end = start + memchr(b'"', &self.body[start..])?;
         self.at = end + 1;
+        self.marks += 2;
         Some((start, end))
     }
 
@@ -76,6 +81,7 @@ impl<'a> Scan<'a> {
             && &rest[length + 1..length + 3] == b"\":";
         if is_it {
             self.at += length + 3;
+            self.marks += 2;
         }
         is_it
     }
@@ -86,16 +92,31 @@ impl<'a> Scan<'a> {
         if self.eat(b"]").is_some() {
             return Some(places);
         }
+        let (mut form, mut marks) = self.record(operation)?;
+        let mut by = 0;
         loop {
-            places.push(self.record(operation)?);
+            places.push(form.place(by));
             if self.eat(b"]").is_some() {
                 return Some(places);
             }
             self.eat(b",")?;
+            match form.again(self.body, self.at) {
+                Some(further) => {
+                    by = further;
+                    self.at = form.end(by);
+                    self.marks += marks;
+                }
+                None => {
+                    by = 0;
+                    (form, marks) = self.record(operation)?;
+                }
+            }
         }
     }
 
-    fn record(&mut self, operation: &Operation) -> Option<(u32, u32)> {
+    /// A record, and how many quotation marks it has.
+    fn record(&mut self, operation: &Operation) -> Option<(Form, usize)> {
+        let (start, marks) = (self.at, self.marks);
         let (mut id, mut stored_at) = (None, None);
         self.eat(b"{")?;
         loop {
@@ -114,7 +135,6 @@ impl<'a> Scan<'a> {
             }
             self.eat(b",")?;
         }
-        id?;
-        Some(stored_at.map_or((0, 0), |(start, end)| place(start, end)))
+        Some((Form::new((start, self.at), id?, stored_at), self.marks - marks))
     }
 }
