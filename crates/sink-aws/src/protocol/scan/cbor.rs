@@ -99,28 +99,20 @@ impl Scan<'_> {
         let mut left = self.open(LIST)?;
         let mut form = None::<Form>;
         while self.has_next(&mut left)? {
-            let known = form.as_ref().and_then(|form| Some((form, self.again(form)?)));
-            if let Some((form, by)) = known {
-                self.at = form.end(by);
-                places.push(form.place(by));
-            } else {
-                let record = self.record(operation)?;
-                places.push(record.place(0));
-                form = Some(record);
-            }
+            let rest = self.body.get(self.at..)?;
+            let form = match &mut form {
+                Some(form) if form.is_at(rest) => form,
+                other => other.insert(self.record(operation)?),
+            };
+            places.push(form.place(self.at));
+            self.at += form.length();
         }
         Some(places)
     }
 
-    /// How much further on than the form's record the next one stands, if it looks the same.
-    fn again(&self, form: &Form) -> Option<usize> {
-        let by = form.again(self.body, self.at)?;
-        let strings = form.strings(by);
-        strings.iter().all(|(start, end)| is_plain(&self.body[*start..*end])).then_some(by)
-    }
-
+    /// The record that stands here, which is not passed over.
     fn record(&mut self, operation: &Operation) -> Option<Form> {
-        let begin = self.at;
+        let start = self.at;
         let (mut id, mut stored_at) = (None, None);
         let mut left = self.open(MAP)?;
         while self.has_next(&mut left)? {
@@ -138,6 +130,7 @@ impl Scan<'_> {
             }
             *member = Some(self.text().filter(|(start, end)| start < end)?);
         }
-        Some(Form::new((begin, self.at), id?, stored_at))
+        let end = std::mem::replace(&mut self.at, start);
+        Some(Form::new(self.body, (start, end), id?, stored_at))
     }
 }

@@ -1,56 +1,84 @@
 //! Records that look like one that was read: the same bytes but for the id and the place, which are as
-//! long as there.
+//! long as there. They are compared many bytes at a time.
 
-/// How a record stood in the answer.
+use super::is_odd;
+
+/// Bytes that are compared at once.
+const WIDTH: usize = 16;
+
+/// How a record stands in the answer.
 #[derive(Debug)]
 pub(super) struct Form {
-    start: usize,
-    /// Id and place, in the order in which they stand. Without a place: the id, and nothing at the
-    /// record's end.
-    strings: [(usize, usize); 2],
-    end: usize,
-    /// The place; empty where it is not named.
+    length: usize,
+    /// From the record's start; empty where no place is named.
     place: (usize, usize),
+    parts: Vec<Part>,
+}
+
+/// Some bytes of the record.
+#[derive(Debug, Default)]
+struct Part {
+    bytes: [u8; WIDTH],
+    /// All bits of those that are the same in each record.
+    same: [u8; WIDTH],
+    /// 1 for those within the id or the place. What is neither stands behind the record.
+    free: [u8; WIDTH],
 }
 
 impl Form {
-    /// Of a record in these bytes of the answer.
+    /// Of the record in these bytes of the answer, with the bytes of its id and its place.
     pub(super) fn new(
+        body: &[u8],
         (start, end): (usize, usize),
         id: (usize, usize),
         place: Option<(usize, usize)>,
     ) -> Self {
-        let other = place.unwrap_or((end, end));
-        let strings = if id.0 < other.0 { [id, other] } else { [other, id] };
-        Self { start, strings, end, place: place.unwrap_or_default() }
+        let record = body.get(start..end).unwrap_or_default();
+        let is_free = |at: usize| {
+            let within = |(begin, end): (usize, usize)| (begin..end).contains(&(start + at));
+            within(id) || place.is_some_and(within)
+        };
+        let part = |(number, bytes): (usize, &[u8])| {
+            let mut part = Part::default();
+            for (at, byte) in bytes.iter().enumerate() {
+                let is_free = is_free(number * WIDTH + at);
+                part.bytes[at] = *byte;
+                part.same[at] = if is_free { 0 } else { u8::MAX };
+                part.free[at] = u8::from(is_free);
+            }
+            part
+        };
+        Self {
+            length: record.len(),
+            place: place.map_or((0, 0), |place| (place.0 - start, place.1 - start)),
+            parts: record.chunks(WIDTH).enumerate().map(part).collect(),
+        }
     }
 
-    /// How much further on the next record stands, if it begins here and looks the same. What its
-    /// strings hold is not looked at.
-    pub(super) fn again(&self, body: &[u8], at: usize) -> Option<usize> {
-        let by = at - self.start;
-        let next = body.get(at..self.end + by)?;
-        let first = &body[self.start..self.end];
-        let [a, b] = self.strings.map(|(start, end)| (start - self.start, end - self.start));
-        let is_same = next[..a.0] == first[..a.0]
-            && next[a.1..b.0] == first[a.1..b.0]
-            && next[b.1..] == first[b.1..];
-        is_same.then_some(by)
+    /// Whether a record stands here that looks the same. It may say no of one with fewer than [`WIDTH`]
+    /// bytes behind it: the last one of an answer.
+    pub(super) fn is_at(&self, rest: &[u8]) -> bool {
+        let (rest, _) = rest.as_chunks::<WIDTH>();
+        let Some(record) = rest.get(..self.parts.len()) else { return false };
+        let mut wrong = [0; WIDTH];
+        for (bytes, part) in record.iter().zip(&self.parts) {
+            for at in 0..WIDTH {
+                let byte = bytes[at];
+                wrong[at] |= (byte ^ part.bytes[at]) & part.same[at];
+                wrong[at] |= is_odd(byte) & part.free[at];
+            }
+        }
+        wrong == [0; WIDTH]
     }
 
-    /// The strings of a record so much further on.
-    pub(super) fn strings(&self, by: usize) -> [(usize, usize); 2] {
-        self.strings.map(|(start, end)| (start + by, end + by))
+    /// Bytes of the record.
+    pub(super) fn length(&self) -> usize {
+        self.length
     }
 
-    /// The place of a record so much further on; empty where it is not named.
-    pub(super) fn place(&self, by: usize) -> (u32, u32) {
+    /// Where the place stands in the answer, if the record stands here; empty where none is named.
+    pub(super) fn place(&self, at: usize) -> (u32, u32) {
         let (start, end) = self.place;
-        if start == end { (0, 0) } else { super::place(start + by, end + by) }
-    }
-
-    /// Where a record so much further on ends.
-    pub(super) fn end(&self, by: usize) -> usize {
-        self.end + by
+        if start == end { (0, 0) } else { super::place(at + start, at + end) }
     }
 }

@@ -1,17 +1,13 @@
 //! The scan of JSON.
 
-use memchr::{memchr, memchr_iter};
+use memchr::memchr;
 
 use super::{Places, form::Form, is_plain, places};
 use crate::protocol::operation::{Encryption, Operation};
 
 /// The places of so many stored records, if the answer says that of each.
 pub(in crate::protocol) fn scan(body: &[u8], operation: &Operation) -> Option<Places> {
-    // Once for all strings, many bytes at a time; quotation marks end them.
-    if !is_plain(body) {
-        return None;
-    }
-    let mut scan = Scan { body, at: 0, marks: 0 };
+    let mut scan = Scan { body, at: 0 };
     let (mut records, mut has_count, mut has_encryption) = (None, false, false);
     scan.eat(b"{")?;
     loop {
@@ -39,16 +35,12 @@ pub(in crate::protocol) fn scan(body: &[u8], operation: &Operation) -> Option<Pl
         }
         scan.eat(b",")?;
     }
-    // A quotation mark within a string would end it. There is none if no others are in the answer
-    // than those that were seen around strings.
-    records.filter(|_| scan.at == body.len() && scan.marks == memchr_iter(b'"', body).count())
+    records.filter(|_| scan.at == body.len())
 }
 
 struct Scan<'a> {
     body: &'a [u8],
     at: usize,
-    /// Quotation marks that begin or end a string.
-    marks: usize,
 }
 
 impl<'a> Scan<'a> {
@@ -56,14 +48,13 @@ impl<'a> Scan<'a> {
         self.body[self.at..].starts_with(token).then(|| self.at += token.len())
     }
 
-    /// A string: all that is between two quotation marks, as there are no escapes.
+    /// A string: all that is between two quotation marks. There are no escapes.
     fn range(&mut self) -> Option<(usize, usize)> {
         self.eat(b"\"")?;
         let start = self.at;
         let end = start + memchr(b'"', &self.body[start..])?;
         self.at = end + 1;
-        self.marks += 2;
-        Some((start, end))
+        is_plain(&self.body[start..end]).then_some((start, end))
     }
 
     fn text(&mut self) -> Option<&'a str> {
@@ -81,7 +72,6 @@ impl<'a> Scan<'a> {
             && &rest[length + 1..length + 3] == b"\":";
         if is_it {
             self.at += length + 3;
-            self.marks += 2;
         }
         is_it
     }
@@ -92,31 +82,25 @@ impl<'a> Scan<'a> {
         if self.eat(b"]").is_some() {
             return Some(places);
         }
-        let (mut form, mut marks) = self.record(operation)?;
-        let mut by = 0;
+        let mut form = None::<Form>;
         loop {
-            places.push(form.place(by));
+            let rest = &self.body[self.at..];
+            let form = match &mut form {
+                Some(form) if form.is_at(rest) => form,
+                other => other.insert(self.record(operation)?),
+            };
+            places.push(form.place(self.at));
+            self.at += form.length();
             if self.eat(b"]").is_some() {
                 return Some(places);
             }
             self.eat(b",")?;
-            match form.again(self.body, self.at) {
-                Some(further) => {
-                    by = further;
-                    self.at = form.end(by);
-                    self.marks += marks;
-                }
-                None => {
-                    by = 0;
-                    (form, marks) = self.record(operation)?;
-                }
-            }
         }
     }
 
-    /// A record, and how many quotation marks it has.
-    fn record(&mut self, operation: &Operation) -> Option<(Form, usize)> {
-        let (start, marks) = (self.at, self.marks);
+    /// The record that stands here, which is not passed over.
+    fn record(&mut self, operation: &Operation) -> Option<Form> {
+        let start = self.at;
         let (mut id, mut stored_at) = (None, None);
         self.eat(b"{")?;
         loop {
@@ -135,6 +119,7 @@ impl<'a> Scan<'a> {
             }
             self.eat(b",")?;
         }
-        Some((Form::new((start, self.at), id?, stored_at), self.marks - marks))
+        let end = std::mem::replace(&mut self.at, start);
+        Some(Form::new(self.body, (start, end), id?, stored_at))
     }
 }

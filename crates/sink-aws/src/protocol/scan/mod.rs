@@ -6,8 +6,8 @@
 //! otherwise in a single byte gives `None`, and the SDK's parser decides. So a scan can be wrong in
 //! one direction only, and the price of that is time.
 //!
-//! One record is read member by member, and so is the next that looks otherwise. All others are
-//! compared with it.
+//! The first record is read member by member, and so is each that looks otherwise than the one before.
+//! All others are only compared with it.
 
 mod cbor;
 mod form;
@@ -34,9 +34,14 @@ fn place(start: usize, end: usize) -> (u32, u32) {
     (start as u32, end as u32)
 }
 
-/// Only printable ASCII without backslashes: what ids and shards are made of, and all between them.
-/// In a form that the compiler makes many bytes at a time of.
+/// Only printable ASCII without what JSON gives a meaning to: what ids and shards are made of.
 fn is_plain(bytes: &[u8]) -> bool {
-    let odd = |byte: u8| u8::from(byte.wrapping_sub(b' ') > b'~' - b' ') | u8::from(byte == b'\\');
-    bytes.iter().fold(0, |found, byte| found | odd(*byte)) == 0
+    bytes.iter().fold(0, |found, byte| found | is_odd(*byte)) == 0
+}
+
+/// 1 for a byte that is not plain. In a form that the compiler makes many bytes at a time of.
+fn is_odd(byte: u8) -> u8 {
+    u8::from(byte.wrapping_sub(b' ') > b'~' - b' ')
+        | u8::from(byte == b'\\')
+        | u8::from(byte == b'"')
 }
