@@ -91,7 +91,7 @@ impl Destination for FirehoseDestination {
 
 /// What is written of an entry.
 fn written(entry: &FirehoseEntry) -> sink_aws::Record<'_> {
-    sink_aws::Record { data: entry.data(), explicit_hash_key: None, partition_key: None }
+    sink_aws::Record::new(entry.data())
 }
 
 /// Shares the data with the entry.

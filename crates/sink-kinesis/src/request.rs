@@ -103,10 +103,8 @@ impl Destination for KinesisDestination {
         (input, body, self.shards.samples(batch))
     }
 
-    async fn send(
-        &self,
-        (input, body, samples): Self::Request,
-    ) -> Result<Self::Response, Self::Error> {
+    async fn send(&self, request: Self::Request) -> Result<Self::Response, Self::Error> {
+        let (input, body, samples) = request;
         self.shards.sending();
         let answer = answer(body, input.send_with(&self.client)).await;
         self.shards.answered(&samples, answer.as_ref().ok());
@@ -128,11 +126,7 @@ impl Destination for KinesisDestination {
 
 /// What is written of an entry.
 fn written(entry: &KinesisEntry) -> Record<'_> {
-    Record {
-        data: entry.data(),
-        explicit_hash_key: entry.explicit_hash_key(),
-        partition_key: Some(entry.partition_key()),
-    }
+    Record::with_keys(entry.data(), entry.partition_key(), entry.explicit_hash_key())
 }
 
 /// Shares the data with the entry; only the keys are copied.

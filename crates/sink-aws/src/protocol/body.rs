@@ -19,12 +19,25 @@ const HEADROOM: usize = 256;
 /// A record as it goes over the wire.
 #[derive(Debug, Clone, Copy)]
 pub struct Record<'a> {
-    /// What it carries.
-    pub data: &'a [u8],
-    /// Written where it is there.
-    pub explicit_hash_key: Option<u128>,
-    /// Written where it is there.
-    pub partition_key: Option<&'a str>,
+    pub(super) data: &'a [u8],
+    pub(super) partition_key: Option<&'a str>,
+    pub(super) explicit_hash_key: Option<u128>,
+}
+
+impl<'a> Record<'a> {
+    /// Nothing but these data.
+    pub fn new(data: &'a [u8]) -> Self {
+        Self { data, partition_key: None, explicit_hash_key: None }
+    }
+
+    /// With what chooses a shard of Kinesis.
+    pub fn with_keys(
+        data: &'a [u8],
+        partition_key: &'a str,
+        explicit_hash_key: Option<u128>,
+    ) -> Self {
+        Self { data, partition_key: Some(partition_key), explicit_hash_key }
+    }
 }
 
 /// Writes the records of all batches that a client sends. Cheap to clone.

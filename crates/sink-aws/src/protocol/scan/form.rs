@@ -21,7 +21,7 @@ struct Part {
     bytes: [u8; WIDTH],
     /// All bits of those that are the same in each record.
     same: [u8; WIDTH],
-    /// 1 for those within the id or the place. What is neither stands behind the record.
+    /// All bits of those within the id or the place. What is neither stands behind the record.
     free: [u8; WIDTH],
 }
 
@@ -43,8 +43,7 @@ impl Form {
             for (at, byte) in bytes.iter().enumerate() {
                 let is_free = is_free(number * WIDTH + at);
                 part.bytes[at] = *byte;
-                part.same[at] = if is_free { 0 } else { u8::MAX };
-                part.free[at] = u8::from(is_free);
+                (part.same[at], part.free[at]) = if is_free { (0, u8::MAX) } else { (u8::MAX, 0) };
             }
             part
         };
@@ -58,17 +57,10 @@ impl Form {
     /// Whether a record stands here that looks the same. It may say no of one with fewer than [`WIDTH`]
     /// bytes behind it: the last one of an answer.
     pub(super) fn is_at(&self, rest: &[u8]) -> bool {
-        let (rest, _) = rest.as_chunks::<WIDTH>();
-        let Some(record) = rest.get(..self.parts.len()) else { return false };
-        let mut wrong = [0; WIDTH];
-        for (bytes, part) in record.iter().zip(&self.parts) {
-            for at in 0..WIDTH {
-                let byte = bytes[at];
-                wrong[at] |= (byte ^ part.bytes[at]) & part.same[at];
-                wrong[at] |= is_odd(byte) & part.free[at];
-            }
-        }
-        wrong == [0; WIDTH]
+        let (rest, _) = rest.as_chunks();
+        let record = rest.get(..self.parts.len());
+        record
+            .is_some_and(|record| self.parts.iter().zip(record).all(|(part, bytes)| part.is(bytes)))
     }
 
     /// Bytes of the record.
@@ -80,5 +72,17 @@ impl Form {
     pub(super) fn place(&self, at: usize) -> (u32, u32) {
         let (start, end) = self.place;
         if start == end { (0, 0) } else { super::place(at + start, at + end) }
+    }
+}
+
+impl Part {
+    /// Without branches, so that the compiler looks at all bytes at once.
+    fn is(&self, bytes: &[u8; WIDTH]) -> bool {
+        let mut wrong = [0; WIDTH];
+        for at in 0..WIDTH {
+            let odd = if is_odd(bytes[at]) { self.free[at] } else { 0 };
+            wrong[at] = (bytes[at] ^ self.bytes[at]) & self.same[at] | odd;
+        }
+        u128::from_ne_bytes(wrong) == 0
     }
 }

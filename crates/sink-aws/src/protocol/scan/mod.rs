@@ -34,14 +34,12 @@ fn place(start: usize, end: usize) -> (u32, u32) {
     (start as u32, end as u32)
 }
 
-/// Only printable ASCII without what JSON gives a meaning to: what ids and shards are made of.
+/// Only ASCII without what JSON gives a meaning to: what ids and shards are made of.
 fn is_plain(bytes: &[u8]) -> bool {
-    bytes.iter().fold(0, |found, byte| found | is_odd(*byte)) == 0
+    !bytes.iter().any(|byte| is_odd(*byte))
 }
 
-/// 1 for a byte that is not plain. In a form that the compiler makes many bytes at a time of.
-fn is_odd(byte: u8) -> u8 {
-    u8::from(byte.wrapping_sub(b' ') > b'~' - b' ')
-        | u8::from(byte == b'\\')
-        | u8::from(byte == b'"')
+/// Whether a byte is not plain.
+fn is_odd(byte: u8) -> bool {
+    !(b' '..=0x7f).contains(&byte) || byte == b'"' || byte == b'\\'
 }

@@ -38,18 +38,14 @@ fn must_be_escaped(byte: u8) -> bool {
 
 /// What stands between the quotation marks.
 fn text(out: &mut Vec<u8>, text: &[u8]) {
-    // Without branches and of a fixed length, so that the compiler looks at many bytes at once.
+    // Some at a time without a branch, so that the compiler looks at them at once.
     let (many, few) = text.as_chunks::<16>();
-    if many.iter().any(|bytes| has_escapes(bytes)) || has_escapes(few) {
+    let has_any = many.iter().any(|bytes| bytes.map(must_be_escaped) != [false; 16]);
+    if has_any || few.iter().any(|byte| must_be_escaped(*byte)) {
         text.iter().for_each(|byte| escaped(out, *byte));
     } else {
         out.extend_from_slice(text);
     }
-}
-
-#[inline(always)]
-fn has_escapes(bytes: &[u8]) -> bool {
-    bytes.iter().fold(false, |found, byte| found | must_be_escaped(*byte))
 }
 
 fn escaped(out: &mut Vec<u8>, byte: u8) {
