@@ -45,7 +45,7 @@ struct Scan<'a> {
     at: usize,
 }
 
-impl Scan<'_> {
+impl<'a> Scan<'a> {
     fn byte(&mut self) -> Option<u8> {
         let byte = *self.body.get(self.at)?;
         self.at += 1;
@@ -97,11 +97,11 @@ impl Scan<'_> {
     fn records(&mut self, operation: &Operation) -> Option<Places> {
         let mut places = places(self.body)?;
         let mut left = self.open(LIST)?;
-        let mut form = None::<Form>;
+        let mut form = None::<Form<'_>>;
         while self.has_next(&mut left)? {
             let rest = self.body.get(self.at..)?;
             let form = match &mut form {
-                Some(form) if form.is_at(rest) => form,
+                Some(form) if self.is_next(form, rest) => form,
                 other => other.insert(self.record(operation)?),
             };
             places.push(form.place(self.at));
@@ -110,8 +110,14 @@ impl Scan<'_> {
         Some(places)
     }
 
+    /// Whether the record that stands here looks the same, and its strings are plain.
+    fn is_next(&self, form: &Form<'_>, rest: &[u8]) -> bool {
+        let strings = || form.strings(self.at).into_iter();
+        form.is_at(rest) && strings().all(|(start, end)| is_plain(&self.body[start..end]))
+    }
+
     /// The record that stands here, which is not passed over.
-    fn record(&mut self, operation: &Operation) -> Option<Form> {
+    fn record(&mut self, operation: &Operation) -> Option<Form<'a>> {
         let start = self.at;
         let (mut id, mut stored_at) = (None, None);
         let mut left = self.open(MAP)?;

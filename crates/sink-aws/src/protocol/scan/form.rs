@@ -1,88 +1,59 @@
 //! Records that look like one that was read: the same bytes but for the id and the place, which are as
-//! long as there. They are compared many bytes at a time.
-
-use super::is_odd;
-
-/// Bytes that are compared at once.
-const WIDTH: usize = 16;
+//! long as there.
 
 /// How a record stands in the answer.
 #[derive(Debug)]
-pub(super) struct Form {
-    length: usize,
-    /// From the record's start; empty where no place is named.
+pub(super) struct Form<'a> {
+    /// The one that was read.
+    record: &'a [u8],
+    /// Before, between and behind its strings, from its start.
+    around: [(usize, usize); 3],
+    /// From its start; empty where no place is named.
     place: (usize, usize),
-    parts: Vec<Part>,
 }
 
-/// Some bytes of the record.
-#[derive(Debug, Default)]
-struct Part {
-    bytes: [u8; WIDTH],
-    /// All bits of those that are the same in each record.
-    same: [u8; WIDTH],
-    /// All bits of those within the id or the place. What is neither stands behind the record.
-    free: [u8; WIDTH],
-}
-
-impl Form {
+impl<'a> Form<'a> {
     /// Of the record in these bytes of the answer, with the bytes of its id and its place.
     pub(super) fn new(
-        body: &[u8],
+        body: &'a [u8],
         (start, end): (usize, usize),
         id: (usize, usize),
         place: Option<(usize, usize)>,
     ) -> Self {
-        let record = body.get(start..end).unwrap_or_default();
-        let is_free = |at: usize| {
-            let within = |(begin, end): (usize, usize)| (begin..end).contains(&(start + at));
-            within(id) || place.is_some_and(within)
-        };
-        let part = |(number, bytes): (usize, &[u8])| {
-            let mut part = Part::default();
-            for (at, byte) in bytes.iter().enumerate() {
-                let is_free = is_free(number * WIDTH + at);
-                part.bytes[at] = *byte;
-                (part.same[at], part.free[at]) = if is_free { (0, u8::MAX) } else { (u8::MAX, 0) };
-            }
-            part
-        };
+        let from_start = |string: (usize, usize)| (string.0 - start, string.1 - start);
+        let (id, length) = (from_start(id), end - start);
+        let place = place.map(from_start);
+        // Without a place, an empty one at the end.
+        let other = place.unwrap_or((length, length));
+        let (first, second) = if id.0 < other.0 { (id, other) } else { (other, id) };
         Self {
-            length: record.len(),
-            place: place.map_or((0, 0), |place| (place.0 - start, place.1 - start)),
-            parts: record.chunks(WIDTH).enumerate().map(part).collect(),
+            record: body.get(start..end).unwrap_or_default(),
+            around: [(0, first.0), (first.1, second.0), (second.1, length)],
+            place: place.unwrap_or_default(),
         }
     }
 
-    /// Whether a record stands here that looks the same. It may say no of one with fewer than [`WIDTH`]
-    /// bytes behind it: the last one of an answer.
+    /// Whether a record stands here that looks the same. What its strings hold is not looked at.
+    #[inline]
     pub(super) fn is_at(&self, rest: &[u8]) -> bool {
-        let (rest, _) = rest.as_chunks();
-        let record = rest.get(..self.parts.len());
-        record
-            .is_some_and(|record| self.parts.iter().zip(record).all(|(part, bytes)| part.is(bytes)))
+        let Some(record) = rest.get(..self.record.len()) else { return false };
+        self.around.iter().all(|(start, end)| record[*start..*end] == self.record[*start..*end])
     }
 
     /// Bytes of the record.
     pub(super) fn length(&self) -> usize {
-        self.length
+        self.record.len()
+    }
+
+    /// The two strings of the record, if it stands here.
+    pub(super) fn strings(&self, at: usize) -> [(usize, usize); 2] {
+        let [before, between, behind] = self.around;
+        [(at + before.1, at + between.0), (at + between.1, at + behind.0)]
     }
 
     /// Where the place stands in the answer, if the record stands here; empty where none is named.
     pub(super) fn place(&self, at: usize) -> (u32, u32) {
         let (start, end) = self.place;
         if start == end { (0, 0) } else { super::place(at + start, at + end) }
-    }
-}
-
-impl Part {
-    /// Without branches, so that the compiler looks at all bytes at once.
-    fn is(&self, bytes: &[u8; WIDTH]) -> bool {
-        let mut wrong = [0; WIDTH];
-        for at in 0..WIDTH {
-            let odd = if is_odd(bytes[at]) { self.free[at] } else { 0 };
-            wrong[at] = (bytes[at] ^ self.bytes[at]) & self.same[at] | odd;
-        }
-        u128::from_ne_bytes(wrong) == 0
     }
 }
