@@ -28,6 +28,7 @@ fn data() -> impl Strategy<Value = Vec<u8>> {
 fn key() -> impl Strategy<Value = String> {
     prop_oneof![
         "\\PC{1,256}",
+        "[a-z]{0,20}[\u{0}-\u{22}\\\\]?[a-zé]{0,20}",
         "[\u{0}-\u{24}\\\\\"/\u{7f}\u{2028}é🦀]{1,40}",
         prop::collection::vec(any::<char>(), 1..30).prop_map(String::from_iter),
     ]
