@@ -51,7 +51,7 @@ impl Stored {
     }
 
     /// How many records the answer speaks of. Whether that is what was sent, nobody has looked at
-    /// yet: [`Classifier::stored`](crate::Classifier::stored) does.
+    /// yet: [`Classifier::outcome`](crate::Classifier::outcome) does.
     pub fn count(&self) -> usize {
         self.places.len()
     }
