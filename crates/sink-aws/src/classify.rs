@@ -20,7 +20,7 @@ use crate::{
     client::NO_TLS,
     codes::{COMMON, Class, look_up},
     patience::{Bear, Patience},
-    protocol::Stored,
+    protocol::{Answer, Stored},
     text::{chain, find, one_line},
 };
 
@@ -154,8 +154,32 @@ impl Classifier {
         }
     }
 
+    /// What became of the entries of a batch. An answer that was taken apart has these `records`, of
+    /// which `failure` says what [`not_stored`] does.
+    pub fn outcome<O, R, E>(
+        &self,
+        sent: usize,
+        answer: Result<Answer<O>, SdkError<E, HttpResponse>>,
+        records: impl Fn(&O) -> &[R],
+        failure: impl Fn(&R) -> Option<(&str, &str)>,
+    ) -> Outcome
+    where
+        E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
+    {
+        match answer {
+            Ok(Answer::Stored(stored)) => self.stored(sent, &stored),
+            Ok(Answer::Parsed(output)) => self.answered(sent, records(&output).iter().map(failure)),
+            Err(error) => self.failed(error),
+        }
+    }
+
     /// What became of the entries of a request whose answer calls each of so many stored.
-    pub fn stored(&self, sent: usize, stored: &Stored) -> Outcome {
+    pub(crate) fn stored(&self, sent: usize, stored: &Stored) -> Outcome {
+        if stored.count() == sent {
+            // As `answered` would say, which looks at each.
+            self.credentials.succeeded();
+            return Outcome::Delivered;
+        }
         self.answered(sent, std::iter::repeat_n(None, stored.count()))
     }
 

@@ -7,8 +7,8 @@
 //! - [`Setup`] is what `build` and `builder` of every connector do: all that is wrong with a
 //!   configuration, at once. [`Resource`] is what a name or an ARN stands for, and
 //!   [`without_retries!`] makes a user's client fit for a sink.
-//! - [`BodyEncoding`] is how batches are written and their answers read; [`answer`] makes a call so,
-//!   and says where every record is stored.
+//! - [`BodyEncoding`] is how batches are written and their answers read: [`Bodies`] writes their
+//!   records, [`answer`] makes a call with them, and says where every record is stored.
 //! - [`Serializer`], [`RandomKeys`] and [`parts`] are what converters and `SnapshotEntry`s are written with.
 //! - [`Refreshed`] keeps what a connector knows of its service up to date, beside the writing.
 //!
@@ -43,7 +43,7 @@ pub use aws_config::retry::RetryConfig;
 pub use aws_smithy_runtime_api::client::stalled_stream_protection::StalledStreamProtectionConfig;
 pub use classify::{Classifier, not_stored};
 pub use client::{AssumeRole, AwsConfig};
-pub use protocol::{Answer, BodyEncoding, CBOR_REFUSED, Stored, answer, protocol};
+pub use protocol::{Answer, Bodies, Body, BodyEncoding, CBOR_REFUSED, Record, Stored, answer};
 pub use random_keys::RandomKeys;
 pub use refreshed::{Refreshed, Source, Trouble};
 pub use resource::{Resource, ResourceKind, Target};

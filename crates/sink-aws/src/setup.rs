@@ -116,15 +116,15 @@ impl<'a> Setup<'a> {
 /// let client = Client::from_conf(sink_aws::without_retries!(client));
 /// ```
 ///
-/// With a [`BodyEncoding`](crate::BodyEncoding) the client writes its batches so, where
+/// With [`Bodies`](crate::Bodies) the client sends batches that they have written, where
 /// [`answer`](crate::answer()) makes the call:
 ///
 /// ```
 /// # use aws_sdk_kinesis::{Client, Config, config::BehaviorVersion};
 /// # let config = Config::builder().behavior_version(BehaviorVersion::v2026_01_12());
 /// # let client = &Client::from_conf(config.build());
-/// let encoding = sink_aws::BodyEncoding::default();
-/// let client = Client::from_conf(sink_aws::without_retries!(client, encoding));
+/// let bodies = sink_aws::Bodies::new(sink_aws::BodyEncoding::default());
+/// let client = Client::from_conf(sink_aws::without_retries!(client, bodies));
 /// ```
 #[macro_export]
 macro_rules! without_retries {
@@ -136,9 +136,9 @@ macro_rules! without_retries {
             .stalled_stream_protection($crate::StalledStreamProtectionConfig::disabled())
             .build()
     };
-    ($client:expr, $encoding:expr) => {{
+    ($client:expr, $bodies:expr) => {{
         let config = $crate::without_retries!($client);
-        match $crate::protocol($encoding) {
+        match $bodies.protocol() {
             None => config,
             protocol => {
                 let mut builder = config.to_builder();

@@ -67,13 +67,7 @@ pub(crate) fn outcome(
     answer: Result<Answer<PutRecordBatchOutput>, SdkError<PutRecordBatchError>>,
     sent: usize,
 ) -> Outcome {
-    match answer {
-        Ok(Answer::Stored(stored)) => classifier.stored(sent, &stored),
-        Ok(Answer::Parsed(output)) => {
-            classifier.answered(sent, output.request_responses().iter().map(failure))
-        }
-        Err(error) => classifier.failed(error),
-    }
+    classifier.outcome(sent, answer, PutRecordBatchOutput::request_responses, failure)
 }
 
 /// Code and message of a record that is not stored.

@@ -11,7 +11,7 @@ use aws_sdk_firehose::{
     primitives::Blob,
     types::Record,
 };
-use sink_aws::{Answer, BodyEncoding, Classifier, answer};
+use sink_aws::{Answer, Bodies, Body, BodyEncoding, Classifier, answer};
 use sink_core::{Batch, Destination, Limits, Outcome};
 
 use crate::{
@@ -24,6 +24,7 @@ use crate::{
 pub struct FirehoseDestination {
     client: Client,
     stream: DeliveryStream,
+    bodies: Bodies,
     classifier: Classifier,
 }
 
@@ -39,17 +40,19 @@ impl FirehoseDestination {
     /// As [`new`](Self::new), with bodies of this encoding; `cbor` is `json` here. Any but `sdk`
     /// takes the place of a protocol that the client was given.
     pub fn with_encoding(stream: DeliveryStream, client: &Client, encoding: BodyEncoding) -> Self {
-        let client = Client::from_conf(sink_aws::without_retries!(client, encoding));
+        let bodies = Bodies::new(encoding.without_cbor());
+        let client = Client::from_conf(sink_aws::without_retries!(client, bodies));
         let classifier = Classifier::new("PutRecordBatch", CODES)
             .with_context("delivery_stream", stream.as_str())
             .with_region(client.config().region());
-        Self { client, stream, classifier }
+        Self { client, stream, bodies, classifier }
     }
 }
 
 impl Destination for FirehoseDestination {
     type Entry = FirehoseEntry;
-    type Request = PutRecordBatchInputBuilder;
+    /// With a body of ours, the SDK's request has no records.
+    type Request = (PutRecordBatchInputBuilder, Option<Body>);
     type Response = Answer<PutRecordBatchOutput>;
     type Error = SdkError<PutRecordBatchError>;
 
@@ -67,17 +70,14 @@ impl Destination for FirehoseDestination {
     };
 
     /// Names the stream by its name: the API takes no ARN.
-    fn build_request(&self, batch: &Batch<'_, FirehoseEntry>) -> PutRecordBatchInputBuilder {
-        PutRecordBatchInputBuilder::default()
-            .delivery_stream_name(self.stream.name())
-            .set_records(Some(batch.iter().map(record).collect()))
+    fn build_request(&self, batch: &Batch<'_, FirehoseEntry>) -> Self::Request {
+        let (records, body) = self.bodies.write(batch, written, record);
+        let input = PutRecordBatchInputBuilder::default().delivery_stream_name(self.stream.name());
+        (input.set_records(Some(records)), body)
     }
 
-    async fn send(
-        &self,
-        request: PutRecordBatchInputBuilder,
-    ) -> Result<Self::Response, Self::Error> {
-        answer(request.send_with(&self.client)).await
+    async fn send(&self, (input, body): Self::Request) -> Result<Self::Response, Self::Error> {
+        answer(body, input.send_with(&self.client)).await
     }
 
     fn extract_failures(
@@ -87,6 +87,11 @@ impl Destination for FirehoseDestination {
     ) -> Outcome {
         failures::outcome(&self.classifier, answer, sent)
     }
+}
+
+/// What is written of an entry.
+fn written(entry: &FirehoseEntry) -> sink_aws::Record<'_> {
+    sink_aws::Record::new(entry.data())
 }
 
 /// Shares the data with the entry.
@@ -114,39 +119,54 @@ mod tests {
 
     use super::*;
 
-    fn request(stream: &str, entries: Vec<FirehoseEntry>) -> PutRecordBatchInputBuilder {
+    fn request(
+        stream: &str,
+        encoding: BodyEncoding,
+        entries: Vec<FirehoseEntry>,
+    ) -> (PutRecordBatchInputBuilder, Option<Body>) {
         let config = aws_sdk_firehose::Config::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(Region::new("eu-central-1"))
             .build();
-        FirehoseDestination::new(stream.parse().unwrap(), &Client::from_conf(config))
+        let client = Client::from_conf(config);
+        FirehoseDestination::with_encoding(stream.parse().unwrap(), &client, encoding)
             .build_request(&OwnedBatch::new(entries).as_batch())
     }
 
-    fn data(request: &PutRecordBatchInputBuilder) -> Vec<&[u8]> {
-        request.get_records().iter().flatten().map(|record| record.data().as_ref()).collect()
+    /// As the SDK's client gets it.
+    fn input(entries: Vec<FirehoseEntry>) -> PutRecordBatchInputBuilder {
+        request("flights", BodyEncoding::Sdk, entries).0
+    }
+
+    fn data(input: &PutRecordBatchInputBuilder) -> Vec<&[u8]> {
+        input.get_records().iter().flatten().map(|record| record.data().as_ref()).collect()
     }
 
     #[test]
     fn a_stream_is_named_by_its_name() {
         let arn = "arn:aws:firehose:eu-central-1:123456789012:deliverystream/flights";
-        for stream in ["flights", arn] {
-            let request = request(stream, vec![FirehoseEntry::new("x")]);
-            assert_eq!(request.get_delivery_stream_name().as_deref(), Some("flights"));
+        for encoding in [BodyEncoding::Sdk, BodyEncoding::Json, BodyEncoding::Cbor] {
+            for stream in ["flights", arn] {
+                let (input, body) = request(stream, encoding, vec![FirehoseEntry::new("x")]);
+                assert_eq!(input.get_delivery_stream_name().as_deref(), Some("flights"));
+                // Written by us, or for the SDK.
+                let is_ours = encoding != BodyEncoding::Sdk;
+                assert_eq!((data(&input).is_empty(), body.is_some()), (is_ours, is_ours));
+            }
         }
     }
 
     #[test]
     fn records_keep_order_and_data() {
-        let request = request("flights", ["1", "", "3"].map(FirehoseEntry::new).into());
-        assert_eq!(data(&request), [&b"1"[..], b"", b"3"]);
+        let input = input(["1", "", "3"].map(FirehoseEntry::new).into());
+        assert_eq!(data(&input), [&b"1"[..], b"", b"3"]);
     }
 
     #[test]
     fn data_are_shared_and_not_copied() {
         let shared = Bytes::from(vec![7; 1000]);
-        let request = request("flights", vec![FirehoseEntry::new(shared.clone())]);
-        assert_eq!(data(&request)[0].as_ptr(), shared.as_ptr());
+        let input = input(vec![FirehoseEntry::new(shared.clone())]);
+        assert_eq!(data(&input)[0].as_ptr(), shared.as_ptr());
     }
 
     proptest! {
@@ -156,8 +176,8 @@ mod tests {
         ) {
             let entries: Vec<_> = records.into_iter().map(FirehoseEntry::new).collect();
             let size: usize = entries.iter().map(FirehoseEntry::size_bytes).sum();
-            let request = request("flights", entries);
-            prop_assert_eq!(data(&request).iter().map(|data| data.len()).sum::<usize>(), size);
+            let input = input(entries);
+            prop_assert_eq!(data(&input).iter().map(|data| data.len()).sum::<usize>(), size);
         }
     }
 }

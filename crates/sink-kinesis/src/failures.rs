@@ -55,13 +55,7 @@ pub(crate) fn outcome(
     answer: Result<Answer<PutRecordsOutput>, SdkError<PutRecordsError>>,
     sent: usize,
 ) -> Outcome {
-    match answer {
-        Ok(Answer::Stored(stored)) => classifier.stored(sent, &stored),
-        Ok(Answer::Parsed(output)) => {
-            classifier.answered(sent, output.records().iter().map(failure))
-        }
-        Err(error) => classifier.failed(error),
-    }
+    classifier.outcome(sent, answer, PutRecordsOutput::records, failure)
 }
 
 /// Code and message of a record that is not stored.

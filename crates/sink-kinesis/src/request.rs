@@ -9,14 +9,14 @@ use aws_sdk_kinesis::{
     primitives::Blob,
     types::PutRecordsRequestEntry,
 };
-use sink_aws::{Answer, BodyEncoding, Classifier, answer};
+use sink_aws::{Answer, Bodies, Body, BodyEncoding, Classifier, Record, answer};
 use sink_core::{Batch, Destination, Lane, Limits, Ordering, Outcome};
 
 use crate::{
     config::Stream,
     converter::KinesisEntry,
     failures::{self, CODES},
-    shards::Shards,
+    shards::{Samples, Shards},
 };
 
 /// A stream, and the client that writes to it.
@@ -30,6 +30,7 @@ use crate::{
 pub struct KinesisDestination {
     client: Client,
     stream: Stream,
+    bodies: Bodies,
     classifier: Classifier,
     shards: Shards,
 }
@@ -45,12 +46,13 @@ impl KinesisDestination {
     /// As [`new`](Self::new), with bodies of this encoding. Any but `sdk` takes the place of a
     /// protocol that the client was given.
     pub fn with_encoding(stream: Stream, client: &Client, encoding: BodyEncoding) -> Self {
-        let client = Client::from_conf(sink_aws::without_retries!(client, encoding));
+        let bodies = Bodies::new(encoding);
+        let client = Client::from_conf(sink_aws::without_retries!(client, bodies));
         let classifier = Classifier::new("PutRecords", CODES)
             .with_context("stream", stream.as_str())
             .with_region(client.config().region());
         let shards = Shards::new(&client, &stream, Ordering::None);
-        Self { client, stream, classifier, shards }
+        Self { client, stream, bodies, classifier, shards }
     }
 
     /// What is a lane. With [`Ordering::None`], the default: a shard. With
@@ -69,7 +71,8 @@ impl KinesisDestination {
 
 impl Destination for KinesisDestination {
     type Entry = KinesisEntry;
-    type Request = PutRecordsInputBuilder;
+    /// With a body of ours, the SDK's request has no records.
+    type Request = (PutRecordsInputBuilder, Option<Body>, Samples);
     type Response = Answer<PutRecordsOutput>;
     type Error = SdkError<PutRecordsError>;
 
@@ -90,18 +93,20 @@ impl Destination for KinesisDestination {
         max_record_size_in_bytes: 1 << 20,
     };
 
-    fn build_request(&self, batch: &Batch<'_, KinesisEntry>) -> PutRecordsInputBuilder {
-        let input =
-            PutRecordsInputBuilder::default().set_records(Some(batch.iter().map(record).collect()));
-        match self.stream.arn() {
+    fn build_request(&self, batch: &Batch<'_, KinesisEntry>) -> Self::Request {
+        let (records, body) = self.bodies.write(batch, written, record);
+        let input = PutRecordsInputBuilder::default().set_records(Some(records));
+        let input = match self.stream.arn() {
             Some(arn) => input.stream_arn(arn),
             None => input.stream_name(self.stream.name()),
-        }
+        };
+        (input, body, self.shards.samples(batch))
     }
 
-    async fn send(&self, request: PutRecordsInputBuilder) -> Result<Self::Response, Self::Error> {
-        let samples = self.shards.sending(&request);
-        let answer = answer(request.send_with(&self.client)).await;
+    async fn send(&self, request: Self::Request) -> Result<Self::Response, Self::Error> {
+        let (input, body, samples) = request;
+        self.shards.sending();
+        let answer = answer(body, input.send_with(&self.client)).await;
         self.shards.answered(&samples, answer.as_ref().ok());
         answer
     }
@@ -117,6 +122,11 @@ impl Destination for KinesisDestination {
     fn lane(&self, entry: &KinesisEntry) -> Lane {
         self.shards.lane(entry)
     }
+}
+
+/// What is written of an entry.
+fn written(entry: &KinesisEntry) -> Record<'_> {
+    Record::with_keys(entry.data(), entry.partition_key(), entry.explicit_hash_key())
 }
 
 /// Shares the data with the entry; only the keys are copied.
@@ -146,29 +156,41 @@ mod tests {
 
     use super::*;
 
-    fn destination(stream: &str) -> KinesisDestination {
+    type Request = <KinesisDestination as Destination>::Request;
+
+    fn request(stream: &str, encoding: BodyEncoding, entries: Vec<KinesisEntry>) -> Request {
         let config = aws_sdk_kinesis::Config::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(Region::new("eu-central-1"))
             .build();
-        KinesisDestination::new(stream.parse().unwrap(), &Client::from_conf(config))
+        let client = Client::from_conf(config);
+        KinesisDestination::with_encoding(stream.parse().unwrap(), &client, encoding)
+            .build_request(&OwnedBatch::new(entries).as_batch())
     }
 
-    fn request(stream: &str, entries: Vec<KinesisEntry>) -> PutRecordsInputBuilder {
-        destination(stream).build_request(&OwnedBatch::new(entries).as_batch())
+    /// As the SDK's client gets it.
+    fn input(entries: Vec<KinesisEntry>) -> PutRecordsInputBuilder {
+        request("flights", BodyEncoding::Sdk, entries).0
     }
 
     #[test]
     fn a_stream_is_named_as_it_was_given() {
         let arn = "arn:aws:kinesis:eu-central-1:123456789012:stream/flights";
-        for (stream, name, expected_arn) in
-            [("flights", Some("flights"), None), (arn, None, Some(arn))]
-        {
-            let request = request(stream, vec![KinesisEntry::new("k", "x").unwrap()]);
-            assert_eq!(request.get_stream_name().as_deref(), name);
-            assert_eq!(request.get_stream_arn().as_deref(), expected_arn);
-            assert_eq!(request.get_stream_id(), &None);
-            assert_eq!(request.get_dry_run(), &None);
+        for encoding in [BodyEncoding::Sdk, BodyEncoding::Json, BodyEncoding::Cbor] {
+            for (stream, name, expected_arn) in
+                [("flights", Some("flights"), None), (arn, None, Some(arn))]
+            {
+                let entries = vec![KinesisEntry::new("k", "x").unwrap()];
+                let (input, body, _) = request(stream, encoding, entries);
+                assert_eq!(input.get_stream_name().as_deref(), name);
+                assert_eq!(input.get_stream_arn().as_deref(), expected_arn);
+                assert_eq!(input.get_stream_id(), &None);
+                assert_eq!(input.get_dry_run(), &None);
+                // Written by us, or for the SDK.
+                let is_ours = encoding != BodyEncoding::Sdk;
+                let records = input.get_records().as_ref().unwrap();
+                assert_eq!((records.is_empty(), body.is_some()), (is_ours, is_ours));
+            }
         }
     }
 
@@ -180,8 +202,8 @@ mod tests {
             entry("b", "").with_explicit_hash_key(0),
             entry("a", "3").with_explicit_hash_key(u128::MAX),
         ];
-        let request = request("flights", entries);
-        let records: Vec<_> = request
+        let input = input(entries);
+        let records: Vec<_> = input
             .get_records()
             .iter()
             .flatten()
@@ -202,8 +224,8 @@ mod tests {
     #[test]
     fn data_are_shared_and_not_copied() {
         let data = Bytes::from(vec![7; 1000]);
-        let request = request("flights", vec![KinesisEntry::new("k", data.clone()).unwrap()]);
-        let sent = &request.get_records().as_ref().unwrap()[0];
+        let input = input(vec![KinesisEntry::new("k", data.clone()).unwrap()]);
+        let sent = &input.get_records().as_ref().unwrap()[0];
         assert_eq!(sent.data().as_ref().as_ptr(), data.as_ptr());
     }
 
@@ -217,9 +239,9 @@ mod tests {
                 .map(|(key, data)| KinesisEntry::new(key, data).unwrap())
                 .collect();
             let size: usize = entries.iter().map(KinesisEntry::size_bytes).sum();
-            let batch = OwnedBatch::new(entries);
-            let request = destination("flights").build_request(&batch.as_batch());
-            let sent: usize = request
+            let batch = OwnedBatch::new(entries.clone());
+            let input = input(entries);
+            let sent: usize = input
                 .get_records()
                 .iter()
                 .flatten()

@@ -11,6 +11,8 @@ use std::{
 use aws_sdk_kinesis::{
     Client, Config,
     config::{BehaviorVersion, Credentials, Region, retry::RetryConfig},
+    primitives::Blob,
+    types::PutRecordsRequestEntry,
 };
 use aws_smithy_runtime_api::{
     client::{
@@ -25,6 +27,7 @@ use aws_smithy_runtime_api::{
 };
 use aws_smithy_types::body::SdkBody;
 use serde_json::{Value, json};
+use sink_aws::BodyEncoding;
 use sink_core::ErrorKind;
 use sink_kinesis::{KinesisConverter, KinesisEntry, KinesisSink, KinesisSinkConfig, as_is};
 
@@ -113,6 +116,44 @@ fn entry(number: usize) -> KinesisEntry {
 fn keys(request: &Value) -> Vec<String> {
     let records = request["Records"].as_array().unwrap();
     records.iter().map(|record| record["PartitionKey"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_record_is_written_as_the_sdk_writes_it() {
+    let entries = || {
+        let entry = |key: &str, data: &'static [u8]| KinesisEntry::new(key, data).unwrap();
+        [
+            entry("k", b"data"),
+            entry("\"\\\n\u{1} schl\u{fc}ssel", b"").with_explicit_hash_key(0),
+            entry("k", &[0xff; 1000]).with_explicit_hash_key(u128::MAX),
+        ]
+    };
+    let stored = |_: usize, request: &Value| {
+        let stored = json!({"SequenceNumber": "1", "ShardId": "shardId-0"});
+        (200, json!({"Records": vec![stored; request["Records"].as_array().unwrap().len()]}))
+    };
+    let plain = Kinesis::new(stored);
+    let records = entries().map(|entry| {
+        PutRecordsRequestEntry::builder()
+            .data(Blob::new(entry.data().to_vec()))
+            .partition_key(entry.partition_key())
+            .set_explicit_hash_key(entry.explicit_hash_key().map(|hash| hash.to_string()))
+            .build()
+            .unwrap()
+    });
+    let call = plain.client().put_records().stream_name("flights");
+    call.set_records(Some(records.into())).send().await.unwrap();
+    for encoding in [BodyEncoding::Sdk, BodyEncoding::Json] {
+        let kinesis = Kinesis::new(stored);
+        let mut config = config();
+        config.body_encoding = encoding;
+        let sink = config.builder_with_client(&kinesis.client(), as_is).unwrap().build().unwrap();
+        for entry in entries() {
+            sink.write(entry).await.unwrap();
+        }
+        sink.close().await.unwrap();
+        assert_eq!(kinesis.requests(), plain.requests(), "{encoding}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

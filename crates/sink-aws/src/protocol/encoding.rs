@@ -34,6 +34,12 @@ pub enum BodyEncoding {
 impl BodyEncoding {
     const ALL: [Self; 3] = [Self::Sdk, Self::Json, Self::Cbor];
 
+    /// `json` in the place of `cbor`, for a service that speaks none.
+    #[must_use]
+    pub fn without_cbor(self) -> Self {
+        if self == Self::Cbor { Self::Json } else { self }
+    }
+
     fn as_str(self) -> &'static str {
         match self {
             Self::Sdk => "sdk",

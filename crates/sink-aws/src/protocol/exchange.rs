@@ -1,24 +1,33 @@
-//! What a call and the protocol tell one another: how the request was written, and that an answer
+//! What a call and the protocol tell one another: the records that were written, and that an answer
 //! calls every record stored.
 //!
 //! The SDK has no room for either between its protocol and its caller. But it writes the request
 //! and reads the answer in the task that made the call, so the task can hold them. A call that is
-//! not made by [`answer`] finds nothing to write to, and is left to the SDK altogether.
+//! not made by [`answer`], or has no body, finds nothing here, and is left to the SDK altogether.
 
-use std::{cell::Cell, fmt, pin::Pin};
+use std::{
+    cell::{Cell, RefCell},
+    fmt,
+    pin::Pin,
+};
 
 use aws_smithy_types::body::SdkBody;
 
-use super::scan::Places;
+use super::{body::Body, scan::Places};
 
 tokio::task_local! {
     static EXCHANGE: Exchange;
 }
 
-#[derive(Default)]
 struct Exchange {
-    is_cbor: Cell<bool>,
+    body: RefCell<Body>,
     stored: Cell<Option<Stored>>,
+}
+
+impl Exchange {
+    fn new(body: Body) -> Self {
+        Self { body: RefCell::new(body), stored: Cell::default() }
+    }
 }
 
 /// What a batch operation answered.
@@ -42,7 +51,7 @@ impl Stored {
     }
 
     /// How many records the answer speaks of. Whether that is what was sent, nobody has looked at
-    /// yet: [`Classifier::stored`](crate::Classifier::stored) does.
+    /// yet: [`Classifier::outcome`](crate::Classifier::outcome) does.
     pub fn count(&self) -> usize {
         self.places.len()
     }
@@ -64,10 +73,11 @@ impl fmt::Debug for Stored {
     }
 }
 
-/// Makes a call of a client that has the [`protocol`](super::protocol) of a sink.
+/// Makes a call of a client that has the [protocol](super::Bodies::protocol) of a sink. It sends the
+/// records of the body, whatever records the request has. Without a body the call is the SDK's, and
+/// its answer always [`Answer::Parsed`].
 ///
-/// The call must run in this future: what it spawns elsewhere is left to the SDK. With any other
-/// client the answer is always [`Answer::Parsed`].
+/// The call must run in this future: what it spawns elsewhere has no body.
 ///
 /// # Errors
 ///
@@ -77,13 +87,14 @@ impl fmt::Debug for Stored {
 ///
 /// That of the call.
 pub async fn answer<'a, O: Send + 'a, E: Send + 'a>(
+    body: Option<Body>,
     call: impl Future<Output = Result<O, E>> + Send + 'a,
 ) -> Result<Answer<O>, E> {
     // The SDK's futures are so deep that one more around them is too much for the compiler, in the
     // crates of whoever uses a sink. An allocation, beside some hundred for each call.
     let call: Pin<Box<dyn Future<Output = Result<O, E>> + Send + 'a>> = Box::pin(call);
-    let exchange = Exchange::default();
-    let answered = EXCHANGE.scope(exchange, async {
+    let Some(body) = body else { return call.await.map(Answer::Parsed) };
+    let answered = EXCHANGE.scope(Exchange::new(body), async {
         let output = call.await?;
         // Only a call that went well has an answer, and its last attempt has left it here.
         let stored = EXCHANGE.with(|exchange| exchange.stored.take());
@@ -101,14 +112,14 @@ pub(super) fn is_awaited() -> bool {
     with(|_| ()).is_some()
 }
 
-/// The request is written so.
-pub(super) fn request_is_cbor(is_cbor: bool) {
-    let _nobody_asks = with(|exchange| exchange.is_cbor.set(is_cbor));
+/// What the body of the call gives; `None` outside of one.
+pub(super) fn body<T>(look: impl FnOnce(&mut Body) -> T) -> Option<T> {
+    with(|exchange| look(&mut exchange.body.borrow_mut()))
 }
 
 /// Whether the request was written as CBOR.
 pub(super) fn was_cbor() -> bool {
-    with(|exchange| exchange.is_cbor.get()).unwrap_or(false)
+    body(|body| body.is_cbor()).unwrap_or(false)
 }
 
 /// What the newest answer says; earlier attempts count no longer.
@@ -119,8 +130,8 @@ pub(super) fn answered(stored: Option<Stored>) {
 /// As [`answer`] does, for what does not wait: what a call makes of the protocol, and whether the
 /// answer calls every record stored.
 #[cfg(test)]
-pub(super) fn within<T>(call: impl FnOnce() -> T) -> (T, Option<Stored>) {
-    EXCHANGE.sync_scope(Exchange::default(), || {
+pub(super) fn within<T>(body: Body, call: impl FnOnce() -> T) -> (T, Option<Stored>) {
+    EXCHANGE.sync_scope(Exchange::new(body), || {
         let called = call();
         (called, EXCHANGE.with(|exchange| exchange.stored.take()))
     })

@@ -1,22 +1,25 @@
 //! How batches are written and their answers read: our own protocol for the SDK's clients.
 //!
-//! The SDK's protocol makes a string of each blob and several of each record's answer. Ours writes
-//! the same bytes into one buffer, which it uses again, and counts an answer that calls every record
-//! stored. For Kinesis it can write CBOR too. Credentials, endpoints, signatures, error types and
-//! all other operations stay the SDK's. See ADR 14.
+//! The SDK makes a value of its own of each record, a string of each blob, and several strings of
+//! each record's answer. Here the records of a batch are written into one buffer, which is used again;
+//! the SDK writes the request without them, and gets the same bytes as if it had written all. An
+//! answer that calls every record stored is counted. For Kinesis there is CBOR too. Credentials,
+//! endpoints, signatures, error types and all other operations stay the SDK's. See ADR 14.
 //!
 //! | file | what it knows |
 //! |---|---|
 //! | `encoding.rs` | the switch |
-//! | `operation.rs` | which operations, and their members' names |
-//! | `write/` | bodies |
-//! | `pool.rs` | their buffers |
+//! | `body.rs` | what a connector gives the records of a batch to |
+//! | `write/` | records, in each encoding |
+//! | `pool.rs` | the buffers |
+//! | `operation.rs` | which operations, and the members of their answers |
 //! | `scan/` | answers in which every record is stored |
-//! | `exchange.rs` | how what was scanned reaches the caller |
+//! | `exchange.rs` | how records get past the SDK, and what was scanned back |
 //! | `refusal.rs` | the way back from CBOR to JSON |
 //!
 //! The SDK's wire formats are crates of versions 0.x. Nobody outside of this module sees them.
 
+mod body;
 mod encoding;
 mod exchange;
 mod operation;
@@ -25,10 +28,7 @@ mod refusal;
 mod scan;
 mod write;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering::Relaxed},
-};
+use std::sync::Arc;
 
 use aws_smithy_cbor::{
     codec::{CborCodec, CborCodecSettings},
@@ -41,9 +41,9 @@ use aws_smithy_json::{
 use aws_smithy_runtime_api::http::{Request, Response};
 use aws_smithy_schema::{
     Schema, ShapeId,
-    codec::{Codec, DynCodec},
-    protocol::{ClientProtocolInner, SharedClientProtocol},
-    serde::{SerdeError, SerializableStruct, ShapeDeserializer, ShapeSerializer},
+    codec::{Codec, DynCodec, FinishSerializer as _},
+    protocol::ClientProtocolInner,
+    serde::{SerdeError, SerializableStruct, ShapeDeserializer, ShapeSerializer as _},
 };
 use aws_smithy_types::{
     body::SdkBody,
@@ -53,36 +53,17 @@ use aws_smithy_types::{
 };
 
 pub use self::{
+    body::{Bodies, Body, Record},
     encoding::BodyEncoding,
     exchange::{Answer, Stored, answer},
     refusal::CBOR_REFUSED,
 };
 use self::{
     operation::Operation,
-    pool::Pool,
     refusal::{Cbor, Watched, is_refusal},
 };
 
 const CBOR: &str = "application/x-amz-cbor-1.1";
-
-/// The protocol for a client that writes so; `None` where the client keeps what it has. Its own
-/// calls are those made by [`answer`]; all others are the SDK's.
-pub fn protocol(encoding: BodyEncoding) -> Option<SharedClientProtocol> {
-    let cbor = match encoding {
-        BodyEncoding::Sdk => return None,
-        BodyEncoding::Json => None,
-        BodyEncoding::Cbor => Some(Arc::default()),
-    };
-    Some(SharedClientProtocol::new(BatchProtocol {
-        sdk: AwsJsonRpcProtocol::aws_json_1_1(),
-        nothing: JsonCodec::new(JsonCodecSettings::builder().use_json_name(false).build()),
-        cbor_answers: cbor_codec(),
-        cbor_errors: RpcV2CborProtocol::new(),
-        cbor,
-        pool: Arc::default(),
-        last: AtomicUsize::new(0),
-    }))
-}
 
 /// Strict, or an answer cut short within a list would be read as records without end, until there
 /// is no memory.
@@ -96,31 +77,36 @@ struct BatchProtocol {
     sdk: AwsJsonRpcProtocol,
     /// Reads an empty answer, in place of one that was counted.
     nothing: JsonCodec,
-    cbor_answers: CborCodec,
+    /// Writes what is not records, and reads answers.
+    cbor_codec: CborCodec,
     /// Reads errors only: those of RPC v2 have the same form.
     cbor_errors: RpcV2CborProtocol,
-    /// Whether to write CBOR where the operation takes it.
+    /// Whether CBOR is still written, where it was asked for.
     cbor: Option<Arc<Cbor>>,
-    pool: Arc<Pool>,
-    /// Bytes of the last body: the next one is likely to need as many. Asking the entries would
-    /// mean to walk through them twice.
-    last: AtomicUsize,
-}
-
-/// The SDK writes the head of a request with this, and we the body.
-struct NoMembers<'a>(&'a dyn SerializableStruct);
-
-impl SerializableStruct for NoMembers<'_> {
-    fn schema(&self) -> &Schema<'_> {
-        self.0.schema()
-    }
-
-    fn serialize_members(&self, _: &mut dyn ShapeSerializer) -> Result<(), SerdeError> {
-        Ok(())
-    }
 }
 
 impl BatchProtocol {
+    fn new(cbor: Option<Arc<Cbor>>) -> Self {
+        Self {
+            sdk: AwsJsonRpcProtocol::aws_json_1_1(),
+            nothing: JsonCodec::new(JsonCodecSettings::builder().use_json_name(false).build()),
+            cbor_codec: cbor_codec(),
+            cbor_errors: RpcV2CborProtocol::new(),
+            cbor,
+        }
+    }
+
+    /// A request without records in CBOR.
+    fn cbor_of(
+        &self,
+        input: &dyn SerializableStruct,
+        schema: &Schema<'_>,
+    ) -> Result<Vec<u8>, SerdeError> {
+        let mut writer = Codec::create_serializer(&self.cbor_codec);
+        writer.write_struct(schema, input)?;
+        Ok(writer.finish())
+    }
+
     /// Whether the answer is CBOR. It says so itself: while a client goes back to JSON, requests
     /// of both kinds are in flight, and an endpoint may answer the one with the other.
     fn is_cbor(&self, answer: &Response) -> bool {
@@ -148,7 +134,7 @@ impl BatchProtocol {
     ) -> Result<Box<dyn ShapeDeserializer + 'a>, SerdeError> {
         if self.is_cbor(answer) {
             let body = answer.body().bytes().unwrap_or_default();
-            return Ok(Box::new(Codec::create_deserializer(&self.cbor_answers, body)));
+            return Ok(Box::new(Codec::create_deserializer(&self.cbor_codec, body)));
         }
         self.sdk.deserialize_response(answer, schema, config)
     }
@@ -169,35 +155,27 @@ impl ClientProtocolInner for BatchProtocol {
         endpoint: &str,
         config: &ConfigBag,
     ) -> Result<Request, SerdeError> {
-        let operation = Operation::of(config).filter(|_| exchange::is_awaited());
-        let Some(operation) = operation else {
-            return self.sdk.serialize_request(input, schema, endpoint, config);
-        };
-        let is_cbor = operation.takes_cbor && self.cbor.as_ref().is_some_and(|c| c.is_spoken());
-        let mut body = self.pool.take(self.last.load(Relaxed));
-        let written = if is_cbor {
-            write::cbor::write(body.bytes(), schema, input)
-        } else {
-            write::json::write(body.bytes(), schema, input)
-        };
-        if written.is_err() {
-            // A shape that is new to us.
-            exchange::request_is_cbor(false);
-            return self.sdk.serialize_request(input, schema, endpoint, config);
+        let mut request = self.sdk.serialize_request(input, schema, endpoint, config)?;
+        if Operation::of(config).is_none() {
+            return Ok(request);
         }
-        let length = body.as_ref().len();
-        self.last.store(length, Relaxed);
-        let mut request =
-            self.sdk.serialize_request(&NoMembers(input), schema, endpoint, config)?;
-        *request.body_mut() = SdkBody::from(body.freeze());
+        let whole = exchange::body(|body| {
+            if body.is_cbor() {
+                body.whole(&self.cbor_of(input, schema)?)
+            } else {
+                body.whole(request.body().bytes().unwrap_or_default())
+            }
+        });
+        let Some(whole) = whole.transpose()? else { return Ok(request) };
+        let length = whole.len();
+        *request.body_mut() = SdkBody::from(whole);
         let headers = request.headers_mut();
         if headers.contains_key("content-length") {
             headers.insert("Content-Length", length.to_string());
         }
-        if is_cbor {
+        if exchange::was_cbor() {
             headers.insert("Content-Type", CBOR);
         }
-        exchange::request_is_cbor(is_cbor);
         Ok(request)
     }
 

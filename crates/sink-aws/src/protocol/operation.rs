@@ -8,8 +8,6 @@ use aws_smithy_types::config_bag::ConfigBag;
 pub(super) struct Operation {
     service: &'static str,
     name: &'static str,
-    /// The service takes awsCbor1.1 as well.
-    pub(super) takes_cbor: bool,
     /// Of the whole answer: how many records failed.
     pub(super) failed: &'static str,
     /// Of the whole answer: the list with one answer for each record.
@@ -32,7 +30,6 @@ pub(super) enum Encryption {
 pub(super) static PUT_RECORDS: Operation = Operation {
     service: "Kinesis",
     name: "PutRecords",
-    takes_cbor: true,
     failed: "FailedRecordCount",
     records: "Records",
     encryption: Encryption::Text("EncryptionType"),
@@ -43,7 +40,6 @@ pub(super) static PUT_RECORDS: Operation = Operation {
 pub(super) static PUT_RECORD_BATCH: Operation = Operation {
     service: "Firehose",
     name: "PutRecordBatch",
-    takes_cbor: false,
     failed: "FailedPutCount",
     records: "RequestResponses",
     encryption: Encryption::Flag("Encrypted"),

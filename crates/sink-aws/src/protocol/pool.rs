@@ -28,7 +28,7 @@ struct Kept {
 }
 
 /// A buffer that goes back when it is dropped.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Pooled {
     bytes: Vec<u8>,
     pool: Arc<Pool>,

@@ -7,12 +7,10 @@ mod map;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use aws_sdk_kinesis::{
-    Client,
-    operation::put_records::{PutRecordsOutput, builders::PutRecordsInputBuilder},
-    types::{PutRecordsRequestEntry, PutRecordsResultEntry},
+    Client, operation::put_records::PutRecordsOutput, types::PutRecordsResultEntry,
 };
 use sink_aws::{Answer, Refreshed};
-use sink_core::{Lane, Ordering};
+use sink_core::{Batch, Lane, Ordering};
 
 use self::{
     list::ListShards,
@@ -52,17 +50,23 @@ impl Shards {
         }
     }
 
-    /// To be called before a request is sent; what it gives belongs to [`answered`](Self::answered).
-    pub(crate) fn sending(&self, request: &PutRecordsInputBuilder) -> Samples {
-        let Some(shards) = &self.listed else { return Samples::new() };
-        shards.refresh_if_due(false);
-        let records = request.get_records().as_deref().unwrap_or_default();
-        let step = records.len().div_ceil(SAMPLES).max(1);
-        let sample = |(at, record): (usize, &PutRecordsRequestEntry)| {
-            let explicit = record.explicit_hash_key().and_then(|text| text.parse().ok());
-            (at, hash_key(record.partition_key().unwrap_or_default(), explicit))
+    /// Some records of a batch, for [`answered`](Self::answered).
+    pub(crate) fn samples(&self, batch: &Batch<'_, KinesisEntry>) -> Samples {
+        if self.listed.is_none() {
+            return Samples::new();
+        }
+        let step = batch.len().div_ceil(SAMPLES).max(1);
+        let sample = |(at, entry): (usize, &KinesisEntry)| {
+            (at, hash_key(entry.partition_key(), entry.explicit_hash_key()))
         };
-        records.iter().enumerate().step_by(step).map(sample).collect()
+        batch.iter().enumerate().step_by(step).map(sample).collect()
+    }
+
+    /// To be called before a request is sent.
+    pub(crate) fn sending(&self) {
+        if let Some(shards) = &self.listed {
+            shards.refresh_if_due(false);
+        }
     }
 
     /// Lists the shards again if the answer, where there is one, shows that the map is out of date.

@@ -1,6 +1,6 @@
 //! The scan of CBOR: maps and lists of known or unknown length, short texts, no tags.
 
-use super::{Places, is_plain, place, places};
+use super::{Places, form::Form, is_plain, places};
 use crate::protocol::operation::{Encryption, Operation};
 
 const NUMBER: u8 = 0;
@@ -45,7 +45,7 @@ struct Scan<'a> {
     at: usize,
 }
 
-impl Scan<'_> {
+impl<'a> Scan<'a> {
     fn byte(&mut self) -> Option<u8> {
         let byte = *self.body.get(self.at)?;
         self.at += 1;
@@ -97,13 +97,28 @@ impl Scan<'_> {
     fn records(&mut self, operation: &Operation) -> Option<Places> {
         let mut places = places(self.body)?;
         let mut left = self.open(LIST)?;
+        let mut form = None::<Form<'_>>;
         while self.has_next(&mut left)? {
-            places.push(self.record(operation)?);
+            let rest = self.body.get(self.at..)?;
+            let form = match &mut form {
+                Some(form) if self.is_next(form, rest) => form,
+                other => other.insert(self.record(operation)?),
+            };
+            places.push(form.place(self.at));
+            self.at += form.length();
         }
         Some(places)
     }
 
-    fn record(&mut self, operation: &Operation) -> Option<(u32, u32)> {
+    /// Whether the record that stands here looks the same, and its strings are plain.
+    fn is_next(&self, form: &Form<'_>, rest: &[u8]) -> bool {
+        let strings = || form.strings(self.at).into_iter();
+        form.is_at(rest) && strings().all(|(start, end)| is_plain(&self.body[start..end]))
+    }
+
+    /// The record that stands here, which is not passed over.
+    fn record(&mut self, operation: &Operation) -> Option<Form<'a>> {
+        let start = self.at;
         let (mut id, mut stored_at) = (None, None);
         let mut left = self.open(MAP)?;
         while self.has_next(&mut left)? {
@@ -121,7 +136,7 @@ impl Scan<'_> {
             }
             *member = Some(self.text().filter(|(start, end)| start < end)?);
         }
-        id?;
-        Some(stored_at.map_or((0, 0), |(start, end)| place(start, end)))
+        let end = std::mem::replace(&mut self.at, start);
+        Some(Form::new(self.body, (start, end), id?, stored_at))
     }
 }

@@ -1,8 +1,8 @@
 //! The scan of JSON.
 
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 
-use super::{Places, is_plain, place, places};
+use super::{Places, form::Form, is_plain, places};
 use crate::protocol::operation::{Encryption, Operation};
 
 /// The places of so many stored records, if the answer says that of each.
@@ -11,7 +11,7 @@ pub(in crate::protocol) fn scan(body: &[u8], operation: &Operation) -> Option<Pl
     if !is_plain(body) {
         return None;
     }
-    let mut scan = Scan { body, at: 0 };
+    let mut scan = Scan { body, at: 0, marks: 0 };
     let (mut records, mut has_count, mut has_encryption) = (None, false, false);
     scan.eat(b"{")?;
     loop {
@@ -39,12 +39,16 @@ pub(in crate::protocol) fn scan(body: &[u8], operation: &Operation) -> Option<Pl
         }
         scan.eat(b",")?;
     }
-    records.filter(|_| scan.at == body.len())
+    // A string that holds a quotation mark is none. None does, if the answer has no others than those
+    // around the strings.
+    records.filter(|_| scan.at == body.len() && scan.marks == memchr_iter(b'"', body).count())
 }
 
 struct Scan<'a> {
     body: &'a [u8],
     at: usize,
+    /// Quotation marks that begin or end a string.
+    marks: usize,
 }
 
 impl<'a> Scan<'a> {
@@ -58,6 +62,7 @@ impl<'a> Scan<'a> {
         let start = self.at;
         let end = start + memchr(b'"', &self.body[start..])?;
         self.at = end + 1;
+        self.marks += 2;
         Some((start, end))
     }
 
@@ -76,6 +81,7 @@ impl<'a> Scan<'a> {
             && &rest[length + 1..length + 3] == b"\":";
         if is_it {
             self.at += length + 3;
+            self.marks += 2;
         }
         is_it
     }
@@ -86,8 +92,16 @@ impl<'a> Scan<'a> {
         if self.eat(b"]").is_some() {
             return Some(places);
         }
+        let mut form = None::<(Form<'_>, usize)>;
         loop {
-            places.push(self.record(operation)?);
+            let rest = &self.body[self.at..];
+            let (form, marks) = match &mut form {
+                Some(known) if known.0.is_at(rest) => known,
+                other => other.insert(self.record(operation)?),
+            };
+            places.push(form.place(self.at));
+            self.at += form.length();
+            self.marks += *marks;
             if self.eat(b"]").is_some() {
                 return Some(places);
             }
@@ -95,7 +109,9 @@ impl<'a> Scan<'a> {
         }
     }
 
-    fn record(&mut self, operation: &Operation) -> Option<(u32, u32)> {
+    /// The record that stands here, and how many quotation marks it has. It is not passed over.
+    fn record(&mut self, operation: &Operation) -> Option<(Form<'a>, usize)> {
+        let (start, before) = (self.at, self.marks);
         let (mut id, mut stored_at) = (None, None);
         self.eat(b"{")?;
         loop {
@@ -114,7 +130,8 @@ impl<'a> Scan<'a> {
             }
             self.eat(b",")?;
         }
-        id?;
-        Some(stored_at.map_or((0, 0), |(start, end)| place(start, end)))
+        let end = std::mem::replace(&mut self.at, start);
+        let marks = std::mem::replace(&mut self.marks, before) - before;
+        Some((Form::new(self.body, (start, end), id?, stored_at), marks))
     }
 }

@@ -5,8 +5,12 @@
 //! behind it. Every record must have an id that is not empty, and may have a place. Whatever is
 //! otherwise in a single byte gives `None`, and the SDK's parser decides. So a scan can be wrong in
 //! one direction only, and the price of that is time.
+//!
+//! The first record is read member by member, and so is each that looks otherwise than the one before.
+//! All others are only compared with it.
 
 mod cbor;
+mod form;
 mod json;
 
 pub(super) use cbor::scan as cbor;

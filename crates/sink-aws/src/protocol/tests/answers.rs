@@ -54,7 +54,7 @@ fn by_us(
     sent: usize,
 ) -> (String, Option<Vec<Option<String>>>) {
     let protocol = ours(encoding);
-    let (parsed, stored) = exchange::within(|| {
+    let (parsed, stored) = exchange::within(any_body(), || {
         if is_kinesis {
             let config = put_records();
             let mut parser = protocol
@@ -109,14 +109,16 @@ fn agree(is_kinesis: bool, is_cbor: bool, body: &[u8], sent: usize) -> bool {
     scanned.is_some()
 }
 
+/// Records that look like the one before, and records that do not.
 const KINESIS: &str = concat!(
     r#"{"FailedRecordCount":0,"Records":[{"SequenceNumber":"4954","ShardId":"shardId-0"},"#,
-    r#"{"ShardId":"shardId-1","SequenceNumber":"4955"},{"SequenceNumber":"7"}],"#,
-    r#""EncryptionType":"KMS"}"#
+    r#"{"SequenceNumber":"4955","ShardId":"shardId-1"},"#,
+    r#"{"ShardId":"shardId-1","SequenceNumber":"4955"},{"SequenceNumber":"7"},"#,
+    r#"{"SequenceNumber":"8"}],"EncryptionType":"KMS"}"#
 );
 const FIREHOSE: &str = concat!(
-    r#"{"RequestResponses":[{"RecordId":"a+/="},{"RecordId":"b"}],"Encrypted":false,"#,
-    r#""FailedPutCount":0}"#
+    r#"{"RequestResponses":[{"RecordId":"a+/="},{"RecordId":"b+/="},{"RecordId":"b"}],"#,
+    r#""Encrypted":false,"FailedPutCount":0}"#
 );
 
 /// A JSON text as CBOR; with known lengths, or with unknown ones as Kinesis' own service writes.
@@ -167,10 +169,10 @@ fn as_cbor(json: &str, is_known: bool) -> Vec<u8> {
 /// Each answer in which all is well: service, encoding, body, records.
 fn all_well() -> [(bool, bool, Vec<u8>, usize); 4] {
     [
-        (true, false, KINESIS.as_bytes().to_vec(), 3),
-        (false, false, FIREHOSE.as_bytes().to_vec(), 2),
-        (true, true, as_cbor(KINESIS, true), 3),
-        (true, true, as_cbor(KINESIS, false), 3),
+        (true, false, KINESIS.as_bytes().to_vec(), 5),
+        (false, false, FIREHOSE.as_bytes().to_vec(), 3),
+        (true, true, as_cbor(KINESIS, true), 5),
+        (true, true, as_cbor(KINESIS, false), 5),
     ]
 }
 
@@ -187,8 +189,9 @@ fn an_answer_in_which_all_is_well_is_counted_and_its_shards_are_known() {
         let (outcome, places) = by_us(BodyEncoding::Cbor, is_kinesis, &answer, sent);
         assert_eq!(outcome, "Delivered");
         let shard = |name: &str| Some(name.to_owned());
-        let kinesis = vec![shard("shardId-0"), shard("shardId-1"), None];
-        assert_eq!(places.unwrap(), if is_kinesis { kinesis } else { vec![None, None] });
+        let one = || shard("shardId-1");
+        let kinesis = vec![shard("shardId-0"), one(), one(), None, None];
+        assert_eq!(places.unwrap(), if is_kinesis { kinesis } else { vec![None; 3] });
     }
 }
 
@@ -282,17 +285,33 @@ fn anything_else_is_left_to_the_sdk() {
     // No error's body is ever scanned, and no other operation's.
     let failed = answer_of(500, JSON, KINESIS.as_bytes());
     let protocol = ours(BodyEncoding::Json);
-    let (_, stored) =
-        exchange::within(|| protocol.deserialize_error_response(&failed, &put_records()).is_ok());
+    let (_, stored) = exchange::within(any_body(), || {
+        protocol.deserialize_error_response(&failed, &put_records()).is_ok()
+    });
     assert!(stored.is_none());
     let other = config("Kinesis", "PutRecord");
     let answer = answer_of(200, JSON, KINESIS.as_bytes());
     let schema = PutRecordsOutput::SCHEMA;
-    let (_, stored) =
-        exchange::within(|| protocol.deserialize_response(&answer, schema, &other).is_ok());
+    let (_, stored) = exchange::within(any_body(), || {
+        protocol.deserialize_response(&answer, schema, &other).is_ok()
+    });
     assert!(stored.is_none());
     // An empty list is counted as what it is.
     assert!(agree(true, false, br#"{"Records":[]}"#, 1));
+}
+
+/// Its id would be one that holds quotation marks, and with them the error.
+#[test]
+fn a_failed_record_in_the_form_of_a_stored_one_is_seen() {
+    let failed = r#"","ErrorCode":"InternalFailure","ErrorMessage":""#;
+    let stored = "4".repeat(failed.len());
+    let record = |id: &str| format!(r#"{{"SequenceNumber":"{id}","ShardId":"shardId-0"}}"#);
+    for (ids, is_scanned) in
+        [([&*stored, &*stored], true), ([&*stored, failed], false), ([failed, &*stored], false)]
+    {
+        let body = format!(r#"{{"Records":[{}]}}"#, ids.map(record).join(","));
+        assert_eq!(agree(true, false, body.as_bytes(), 2), is_scanned, "{body}");
+    }
 }
 
 #[test]
@@ -301,7 +320,7 @@ fn what_an_earlier_attempt_was_told_counts_no_longer() {
     let good = answer_of(200, JSON, KINESIS.as_bytes());
     let bad = answer_of(200, JSON, br#"{"Records":[{"ErrorCode":"InternalFailure"}]}"#);
     let schema = PutRecordsOutput::SCHEMA;
-    let (_, stored) = exchange::within(|| {
+    let (_, stored) = exchange::within(any_body(), || {
         for answer in [&good, &bad] {
             assert!(protocol.deserialize_response(answer, schema, &put_records()).is_ok());
         }

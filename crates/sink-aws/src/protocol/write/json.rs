@@ -1,119 +1,51 @@
 //! awsJson1.1: the bytes that the SDK's own serializer writes.
 
-use aws_smithy_schema::{
-    Schema,
-    serde::{SerdeError, SerializableStruct, ShapeSerializer},
-};
-use aws_smithy_types::{BigDecimal, BigInteger, Blob, DateTime, Document};
+use std::io::Write as _;
+
 use base64_simd::STANDARD;
 
-use super::no_other_shapes;
+use crate::protocol::body::Record;
 
-/// Appends a request. After an error the buffer holds nothing of use.
-pub(in crate::protocol) fn write(
+/// How the SDK writes that there are no records.
+pub(super) const NO_RECORDS: &[u8] = br#""Records":[]"#;
+
+/// Appends the elements of the list.
+pub(in crate::protocol) fn records<'a>(
     out: &mut Vec<u8>,
-    schema: &Schema<'_>,
-    input: &dyn SerializableStruct,
-) -> Result<(), SerdeError> {
-    Writer { out, needs_comma: false, has_keys: true }.write_struct(schema, input)
-}
-
-struct Writer<'a> {
-    out: &'a mut Vec<u8>,
-    /// Something stands before in the same object or list.
-    needs_comma: bool,
-    /// In an object; the elements of a list have a member name too, which is not written.
-    has_keys: bool,
-}
-
-impl Writer<'_> {
-    fn key(&mut self, schema: &Schema<'_>) {
-        if self.needs_comma {
-            self.out.push(b',');
+    records: impl Iterator<Item = Record<'a>>,
+) {
+    for (at, record) in records.enumerate() {
+        // At once and with room to spare, or the buffer would grow by a few bytes at a time.
+        let key = record.partition_key.unwrap_or_default();
+        out.reserve(record.data.len() / 3 * 4 + key.len() + 128);
+        out.extend_from_slice(if at == 0 { br#"{"Data":""#.as_slice() } else { br#",{"Data":""# });
+        STANDARD.encode_append(record.data, out);
+        if let Some(hash) = record.explicit_hash_key {
+            out.extend_from_slice(br#"","ExplicitHashKey":""#);
+            let _infallible = write!(out, "{hash}");
         }
-        self.needs_comma = true;
-        if self.has_keys
-            && let Some(name) = schema.member_name()
-        {
-            // Names of members are identifiers: nothing to escape.
-            self.out.push(b'"');
-            self.out.extend_from_slice(name.as_bytes());
-            self.out.extend_from_slice(b"\":");
+        if record.partition_key.is_some() {
+            out.extend_from_slice(br#"","PartitionKey":""#);
+            text(out, key.as_bytes());
         }
+        out.extend_from_slice(br#""}"#);
     }
-
-    /// Between brackets, with commas of their own.
-    fn nested(
-        &mut self,
-        brackets: [u8; 2],
-        has_keys: bool,
-        content: impl FnOnce(&mut Self) -> Result<(), SerdeError>,
-    ) -> Result<(), SerdeError> {
-        let outer = (self.needs_comma, self.has_keys);
-        (self.needs_comma, self.has_keys) = (false, has_keys);
-        self.out.push(brackets[0]);
-        content(self)?;
-        self.out.push(brackets[1]);
-        (self.needs_comma, self.has_keys) = outer;
-        Ok(())
-    }
-}
-
-impl ShapeSerializer for Writer<'_> {
-    fn write_struct(
-        &mut self,
-        schema: &Schema<'_>,
-        value: &dyn SerializableStruct,
-    ) -> Result<(), SerdeError> {
-        self.key(schema);
-        self.nested(*b"{}", true, |writer| value.serialize_members(writer))
-    }
-
-    fn write_list(
-        &mut self,
-        schema: &Schema<'_>,
-        write_elements: &dyn Fn(&mut dyn ShapeSerializer) -> Result<(), SerdeError>,
-    ) -> Result<(), SerdeError> {
-        self.key(schema);
-        self.nested(*b"[]", false, |writer| write_elements(writer))
-    }
-
-    fn write_boolean(&mut self, schema: &Schema<'_>, value: bool) -> Result<(), SerdeError> {
-        self.key(schema);
-        self.out.extend_from_slice(if value { b"true" } else { b"false" });
-        Ok(())
-    }
-
-    fn write_string(&mut self, schema: &Schema<'_>, value: &str) -> Result<(), SerdeError> {
-        self.key(schema);
-        text(self.out, value.as_bytes());
-        Ok(())
-    }
-
-    fn write_blob(&mut self, schema: &Schema<'_>, value: Blob) -> Result<(), SerdeError> {
-        self.key(schema);
-        self.out.push(b'"');
-        STANDARD.encode_append(value.as_ref(), self.out);
-        self.out.push(b'"');
-        Ok(())
-    }
-
-    no_other_shapes!();
 }
 
 fn must_be_escaped(byte: u8) -> bool {
     byte < b' ' || byte == b'"' || byte == b'\\'
 }
 
+/// What stands between the quotation marks.
 fn text(out: &mut Vec<u8>, text: &[u8]) {
-    out.push(b'"');
-    // Without a branch, so that the compiler looks at many bytes at once.
-    if text.iter().fold(false, |found, byte| found | must_be_escaped(*byte)) {
+    // Some at a time without a branch, so that the compiler looks at them at once.
+    let (many, few) = text.as_chunks::<16>();
+    let has_any = many.iter().any(|bytes| bytes.map(must_be_escaped) != [false; 16]);
+    if has_any || few.iter().any(|byte| must_be_escaped(*byte)) {
         text.iter().for_each(|byte| escaped(out, *byte));
     } else {
         out.extend_from_slice(text);
     }
-    out.push(b'"');
 }
 
 fn escaped(out: &mut Vec<u8>, byte: u8) {

@@ -1,36 +1,22 @@
-//! Bodies, written into one buffer.
-//!
-//! The SDK walks the request and says what it meets; a writer appends it. A shape that no request
-//! of ours has is an error, and the SDK's own serializer then writes that request.
+//! The records of a body, written into one buffer: the bytes that the SDK's serializers write.
 
 pub(super) mod cbor;
 pub(super) mod json;
 
-/// The methods for shapes that neither `PutRecords` nor `PutRecordBatch` has.
-macro_rules! no_other_shapes {
-    ($($method:ident($value:ty)),+ $(,)?) => {$(
-        fn $method(&mut self, _: &Schema<'_>, _: $value) -> Result<(), SerdeError> {
-            Err(SerdeError::unsupported(concat!("no batch has a ", stringify!($method))))
-        }
-    )+};
-    () => {
-        $crate::protocol::write::no_other_shapes! {
-            write_byte(i8), write_short(i16), write_integer(i32), write_long(i64),
-            write_float(f32), write_double(f64), write_big_integer(&BigInteger),
-            write_big_decimal(&BigDecimal), write_timestamp(&DateTime), write_document(&Document),
-        }
+use memchr::memmem;
 
-        fn write_null(&mut self, _: &Schema<'_>) -> Result<(), SerdeError> {
-            Err(SerdeError::unsupported("no batch has a null"))
-        }
-
-        fn write_map(
-            &mut self,
-            _: &Schema<'_>,
-            _: &dyn Fn(&mut dyn ShapeSerializer) -> Result<(), SerdeError>,
-        ) -> Result<(), SerdeError> {
-            Err(SerdeError::unsupported("no batch has a map"))
-        }
-    };
+/// What stands around the records of a request that was written without any: up to the bracket that
+/// opens their list, and from the one that closes it. `None` where there is no such list.
+pub(super) fn around(without_records: &[u8], is_cbor: bool) -> Option<(&[u8], &[u8])> {
+    // Neither can stand within a text: JSON escapes quotation marks, and 0xff is in no UTF-8.
+    let empty = if is_cbor { cbor::NO_RECORDS } else { json::NO_RECORDS };
+    let at = memmem::find(without_records, empty)?;
+    without_records.split_at_checked(at + empty.len() - 1)
 }
-use no_other_shapes;
+
+/// Bytes that so many records take, whose data and keys have so many. With hash keys and with
+/// characters to escape they are more, and the buffer grows.
+pub(super) fn room(records: usize, size: usize, is_cbor: bool) -> usize {
+    let (content, around) = if is_cbor { (size, 32) } else { (size / 3 * 4, 40) };
+    content + records * around + 512 // the other members
+}
