@@ -179,6 +179,22 @@ async fn a_refusal_of_the_whole_request_is_one_of_each_lane() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_written_just_before_lanes_began_to_matter_is_in_its_lane() {
+    let mut bench = Bench::new(with_room(100));
+    bench.write([1001, 2001, 1002, 2002]).await;
+    throttle_lane_1(bench.request().await.0, Some(MINUTE));
+    bench.write([1003, 2003]).await; // before the driver has a chance to look at the answer
+    assert_eq!(bench.asked(), 0);
+    settle_down().await;
+    assert_eq!(bench.asked(), 6);
+    let (request, sent) = bench.request().await;
+    assert_eq!(sent, [2003], "1003 waits in its lane");
+    request.deliver();
+    deliver_all(bench.requests);
+    assert_eq!(bench.sink.close().await.unwrap().counters.delivered.entries, 6);
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_waited_for_room_when_lanes_began_to_matter_is_in_its_lane() {
     let mut bench = Bench::new(with_room(8));
     let [one, two] = [1000, 2000].map(|lane| (lane + 1)..=(lane + 4));

@@ -9,6 +9,8 @@ use super::{
     *,
 };
 use crate::engine::{Budget, Load, Stats};
+#[cfg(feature = "tokio")]
+use crate::{destination::Queued, engine::Chunk};
 
 /// An engine that knows each lane from the beginning, and one that is told when something is
 /// throttled.
@@ -190,6 +192,36 @@ fn each_entry_is_asked_for_once_wherever_it_is() {
     bench.engine.take_settled(&mut lanes);
     assert_eq!(lanes, [(Lane::new(1), 1); 2], "5 and 7");
     bench.engine.check_all();
+}
+
+#[cfg(feature = "tokio")] // chunks come from the inbox
+#[test]
+fn a_chunk_that_turns_out_to_have_lanes_is_settled_in_them() {
+    let mut bench = Bench::new(config());
+    let mut chunk = Chunk::default();
+    for sequence in 1..=4 {
+        let (entry, admitted_at) = (Item::new(sequence, 1), bench.now);
+        let (lane, is_asked, attempts, tracked) = (Lane::SHARED, false, 0, false);
+        let size = 1;
+        chunk.push(Queued {
+            entry,
+            sequence,
+            size,
+            lane,
+            is_asked,
+            attempts,
+            tracked,
+            admitted_at,
+        });
+    }
+    let load = chunk.load();
+    assert!(bench.engine.push_all(&mut [chunk].into(), load));
+    bench.engine.find_lanes(|_| Lane::new(1), &mut Vec::new());
+    let (id, _) = bench.request();
+    bench.answer(id, Outcome::Delivered);
+    let mut lanes = Vec::new();
+    bench.engine.take_settled(&mut lanes);
+    assert_eq!(lanes, [(Lane::new(1), 1); 4]);
 }
 
 #[test]
