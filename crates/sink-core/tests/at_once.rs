@@ -171,3 +171,21 @@ async fn a_destination_that_is_busy_for_long_has_a_task_for_each_request() {
     assert!(senders[0] != senders[1] && senders[1] != senders[2] && senders[0] != senders[2]);
     sink.close().await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn answers_that_are_there_when_their_time_is_up_all_count() {
+    let (answers, waits): (Vec<_>, Vec<_>) = (0..2).map(|_| oneshot::channel()).unzip();
+    let ways = Ways::new(waits.into_iter().map(Way::Waits));
+    let sink = sink(&ways);
+    for id in 1..=8 {
+        sink.write(id).await.unwrap();
+    }
+    while ways.sent().len() < 2 {
+        task::yield_now().await;
+    }
+    // Both are answered before the driver looks at any, and it looks late.
+    answers.into_iter().for_each(|answer| answer.send(()).unwrap());
+    tokio::time::advance(settings().request_timeout.unwrap()).await;
+    assert_eq!(sink.close().await.unwrap().counters.delivered.entries, 8);
+    assert_eq!(ways.sent().len(), 2, "none is sent again");
+}

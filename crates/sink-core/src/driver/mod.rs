@@ -162,7 +162,7 @@ impl<D: Destination> Driver<D> {
             // what is new, and commands are few. Each arm only notes what happened.
             tokio::select! {
                 biased;
-                Some(result) = self.requests.join_next_with_id() => self.handle_result(result),
+                Some(result) = self.requests.join_next_with_id() => self.answered(result),
                 Some(result) = self.dead_letters.join_next() => self.handle_dead_letter(result),
                 () = timer.as_mut(), if wake_at.is_some() => {}
                 command = self.commands.recv(), if self.has_handles => self.handle_command(command),
@@ -174,7 +174,7 @@ impl<D: Destination> Driver<D> {
     /// Everything that can be done without waiting. Gives whether the sink is closing.
     fn step(&mut self) -> Closing {
         while let Some(result) = self.requests.try_join_next_with_id() {
-            self.handle_result(result);
+            self.answered(result);
         }
         while let Some(result) = self.dead_letters.try_join_next() {
             self.handle_dead_letter(result);
@@ -215,6 +215,7 @@ impl<D: Destination> Driver<D> {
         if let Some(error) = self.engine.fatal() {
             self.inbox.fail(error);
         }
+        self.engine.drop_settled();
         self.tell_settled();
         self.answer_flushes();
         let stats = self.engine.stats(now.into_std());

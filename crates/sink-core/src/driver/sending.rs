@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use super::{Driver, panicked};
-use crate::{destination::Destination, engine::RequestId, outcome::Outcome};
+use crate::{destination::Destination, engine::RequestId, inbox::Closing, outcome::Outcome};
 
 /// An answer that takes no longer came at once: to wake a thread for a task takes as long.
 const AT_ONCE: Duration = Duration::from_micros(50);
@@ -82,7 +82,10 @@ impl<D: Destination> Driver<D> {
         let polled = catch_unwind(AssertUnwindSafe(|| sending.as_mut().poll(&mut nobody)));
         self.answers_at_once = matches!(polled, Ok(Poll::Ready(_))) && began.elapsed() <= AT_ONCE;
         match polled {
-            Ok(Poll::Ready(outcome)) => self.handle_outcome(id, outcome),
+            Ok(Poll::Ready(outcome)) => {
+                self.handle_outcome(id, outcome);
+                self.engine.drop_settled(); // while they are in the processor's cache
+            }
             Ok(Poll::Pending) => {
                 let task = self.requests.spawn(send_beside(id, sending));
                 self.note_task(id, task);
@@ -90,6 +93,22 @@ impl<D: Destination> Driver<D> {
             Err(panic) => {
                 let error = panicked(D::KIND, "send", "connector", &*panic);
                 self.handle_outcome(id, Outcome::Fatal(error));
+            }
+        }
+    }
+
+    /// Handles what a task gave, and sends the next request in its place.
+    ///
+    /// At once, and not when all answers are handled: of many that came together the last one's
+    /// place would be empty for as long as all the others take, and the requests that then follow
+    /// each other quickly would be answered together again. But no request is given up before all
+    /// answers are handled that are there: one of them may be its own.
+    pub(super) fn answered(&mut self, result: Result<(Id, Sent), JoinError>) {
+        self.handle_result(result);
+        if self.settling.is_empty() && self.inbox.closing() != Closing::Now {
+            let now = Instant::now().into_std();
+            if let Some(id) = self.engine.poll_request(now) {
+                self.start(id, &mut 0);
             }
         }
     }
@@ -105,7 +124,7 @@ impl<D: Destination> Driver<D> {
     }
 
     /// What a task gave.
-    pub(super) fn handle_result(&mut self, result: Result<(Id, Sent), JoinError>) {
+    fn handle_result(&mut self, result: Result<(Id, Sent), JoinError>) {
         let (id, outcome) = match result {
             Ok((_, sent)) => {
                 self.answers_at_once = sent.at_once;

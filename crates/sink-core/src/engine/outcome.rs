@@ -139,8 +139,7 @@ impl<E: Entry> Engine<E> {
             self.newly_settled += load;
             self.progress.settle(first, last);
             self.note_progress(); // of what was merged meanwhile
-            batch.clear();
-            self.requests.recycle(batch);
+            self.requests.drop_later(batch);
             return self.limiter.on_settle(&Answer::new(load.entries, 0, 0, latency), now);
         }
         let mut answer = Answer::new(batch.len() - failures.len(), 0, 0, latency);
@@ -154,7 +153,7 @@ impl<E: Entry> Engine<E> {
         // give others one.
         let watches_lanes = self.config.ordering == Ordering::None
             && (self.buffer.held_lanes() > 0 || !failures.is_empty());
-        let mut retries_delivered = 0;
+        let (mut retries_delivered, mut delivered) = (0, self.requests.spare.take());
         let mut failures = failures.into_iter().peekable();
         for (position, mut queued) in batch.drain(..).enumerate() {
             let Some((_, verdict)) = failures.next_if(|(failed, _)| *failed == position) else {
@@ -164,6 +163,7 @@ impl<E: Entry> Engine<E> {
                 retries_delivered += usize::from(queued.attempts > 0);
                 self.counters.delivered.add(queued.size);
                 self.settle(&queued, || Settled::Delivered);
+                delivered.push(queued);
                 continue;
             };
             queued.attempts = queued.attempts.saturating_add(1);
@@ -183,6 +183,7 @@ impl<E: Entry> Engine<E> {
         }
         self.note_progress();
         self.requests.recycle(batch);
+        self.requests.drop_later(delivered);
         self.requeue(back, issued_at, now);
         self.retries.credit.earn(retries_delivered);
         self.limiter.on_settle(&answer, now);

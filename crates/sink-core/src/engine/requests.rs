@@ -39,6 +39,9 @@ pub(super) struct Slot<E> {
     pub(super) request: Option<InFlight<E>>,
 }
 
+/// Requests whose settled entries are kept: as many as are in flight by default.
+const MOST_SETTLED: usize = 50;
+
 /// Slots for requests in flight. Batches' vectors are recycled: at full speed nothing is allocated.
 #[derive(Debug)]
 pub(super) struct Requests<E> {
@@ -47,6 +50,8 @@ pub(super) struct Requests<E> {
     /// Oldest first: the timeout is the same for all. May name requests that were answered.
     deadlines: VecDeque<(Instant, RequestId)>,
     pub(super) spare: Spare<E>,
+    /// Entries that are settled and not dropped yet.
+    settled: Vec<Vec<Queued<E>>>,
     load: Load,
 }
 
@@ -57,6 +62,7 @@ impl<E> Requests<E> {
             free: Vec::new(),
             deadlines: VecDeque::new(),
             spare: Spare::new(),
+            settled: Vec::new(),
             load: Load::default(),
         }
     }
@@ -109,6 +115,22 @@ impl<E> Requests<E> {
     /// Keeps an emptied batch for the next request.
     pub(super) fn recycle(&mut self, batch: Vec<Queued<E>>) {
         self.spare.put(batch);
+    }
+
+    /// Keeps settled entries until [`drop_settled`](Self::drop_settled), or until they are many.
+    pub(super) fn drop_later(&mut self, settled: Vec<Queued<E>>) {
+        if self.settled.len() == MOST_SETTLED {
+            self.drop_settled();
+        }
+        self.settled.push(settled);
+    }
+
+    /// Drops what is settled.
+    pub(super) fn drop_settled(&mut self) {
+        for mut batch in self.settled.drain(..) {
+            batch.clear();
+            self.spare.put(batch);
+        }
     }
 
     /// When the oldest request in flight is to be given up.
