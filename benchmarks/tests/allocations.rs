@@ -25,9 +25,9 @@ fn the_core_allocates_for_requests_and_never_for_records() {
     for call in [Call::Write, Call::WriteAll] {
         let per_record = allocations_per_record(call, Payload::Shared).unwrap();
         let per_request = RECORDS_OF_A_REQUEST * per_record;
-        // The task that sends it, and its place in the `JoinSet`. None less, or the counter is
-        // broken.
-        assert!((1.9..=2.1).contains(&per_request), "{call:?}: {per_request} a request");
+        // Its future, which the driver polls by itself, as the destination answers at once. None less,
+        // or the counter is broken.
+        assert!((0.9..=1.1).contains(&per_request), "{call:?}: {per_request} a request");
     }
 }
 

@@ -102,10 +102,14 @@ impl<D: Destination> Driver<D> {
     /// At once, and not when all answers are handled: of many that came together the last one's
     /// place would be empty for as long as all the others take, and the requests that then follow
     /// each other quickly would be answered together again. But no request is given up before all
-    /// answers are handled that are there: one of them may be its own.
+    /// answers are handled that are there: one of them may be its own. Nor does a request go that is
+    /// not full: they may bring back what fills it.
     pub(super) fn answered(&mut self, result: Result<(Id, Sent), JoinError>) {
         self.handle_result(result);
-        if self.settling.is_empty() && self.inbox.closing() != Closing::Now {
+        if self.engine.has_full_request()
+            && self.settling.is_empty()
+            && self.inbox.closing() != Closing::Now
+        {
             let now = Instant::now().into_std();
             if let Some(id) = self.engine.poll_request(now) {
                 self.start(id, &mut 0);

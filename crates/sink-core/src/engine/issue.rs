@@ -40,13 +40,22 @@ impl<E: Entry> Engine<E> {
         Some(id)
     }
 
+    /// Whether there is enough for a full request.
+    pub fn has_full_request(&self) -> bool {
+        let batch_size = self.config.max_batch_size.min(self.limiter.max_batch_size()).max(1);
+        self.is_full(batch_size)
+    }
+
+    fn is_full(&self, batch_size: usize) -> bool {
+        let sendable = self.buffer.sendable();
+        sendable.entries >= batch_size || sendable.bytes >= self.config.max_batch_size_in_bytes
+    }
+
     /// Whether a request should go now, if it may: enough entries or bytes wait, or the oldest has
     /// waited long enough, or is being flushed.
     fn is_ready(&self, batch_size: usize, now: Instant) -> bool {
         let Some((sequence, admitted_at)) = self.buffer.oldest_sendable() else { return false };
-        let sendable = self.buffer.sendable();
-        sendable.entries >= batch_size
-            || sendable.bytes >= self.config.max_batch_size_in_bytes
+        self.is_full(batch_size)
             || sequence <= self.flush_to
             || self.buffer.is_half_next()
             || admitted_at + self.config.max_time_in_buffer <= now

@@ -211,11 +211,13 @@ impl<E: Entry> Engine<E> {
             }
             Cause::Unavailable => {
                 answer.failed += 1;
+                back.note_failed(lane);
                 self.counters.retried_unavailable += 1;
                 None
             }
             Cause::Timeout => {
                 answer.failed += 1;
+                back.note_failed(lane);
                 self.counters.retried_timeout += 1;
                 None
             }
@@ -282,10 +284,10 @@ impl<E: Entry> Engine<E> {
                 continue;
             }
             if self.buffer.is_paced(lane) {
-                let delivered = tally.delivered;
+                let Tally { delivered, failed, .. } = tally;
                 let was_the_limit = false; // the lane knows
                 let lesson =
-                    Lesson { delivered, throttled, failed: 0, sent_at, latency, was_the_limit };
+                    Lesson { delivered, throttled, failed, sent_at, latency, was_the_limit };
                 self.buffer.learn(lane, lesson, now);
             } else if self.buffer.held_lanes() < MOST_PACED_LANES {
                 // What this answer took, each twentieth of a second: a low guess, from which the
@@ -350,9 +352,19 @@ impl<E> Default for Back<E> {
     }
 }
 
+impl<E> Back<E> {
+    /// An entry of this lane failed, and not because it was throttled.
+    fn note_failed(&mut self, lane: Lane) {
+        if lane != Lane::SHARED {
+            self.lanes.entry(lane).or_default().failed += 1;
+        }
+    }
+}
+
 /// What became of a lane's entries in one answer.
 struct Tally<E> {
     delivered: usize,
+    failed: usize,
     throttled: VecDeque<Queued<E>>,
     attempts: u32,
     retry_after: Option<Duration>,
@@ -360,7 +372,7 @@ struct Tally<E> {
 
 impl<E> Default for Tally<E> {
     fn default() -> Self {
-        Self { delivered: 0, throttled: VecDeque::new(), attempts: 0, retry_after: None }
+        Self { delivered: 0, failed: 0, throttled: VecDeque::new(), attempts: 0, retry_after: None }
     }
 }
 

@@ -21,15 +21,23 @@ pub(crate) type Receipts = VecDeque<(u64, SettledSender)>;
 const REQUESTS_UNTIL_DUE: usize = 4;
 const TIME_UNTIL_DUE: Duration = Duration::from_micros(50);
 
+// The first fields are what a write needs that is let in by the quota: one line of a processor's cache,
+// which two producers on two processors pass to and fro.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub(crate) struct State<E> {
     /// What may come in before anything else needs a look: see [`State::grant`].
     pub(super) quota: Load,
-    /// What it was before entries came in.
-    pub(super) granted: Load,
     /// The last entries that the driver has not picked up, as the engine keeps them.
     pub(super) open: Chunk<E>,
-    /// Those before them.
+    /// Of the last entry that was admitted.
+    pub(super) last_sequence: u64,
+    /// When the first of them arrived: one clock read a batch, not an entry. Taking it for all of
+    /// them is early, never late.
+    pub(super) first_at: Instant,
+    /// What the quota was before entries came in.
+    pub(super) granted: Load,
+    /// The entries before the open ones.
     pub(super) arrived: VecDeque<Chunk<E>>,
     /// The load of both, but for what the quota let in.
     pub(super) arrived_load: Load,
@@ -41,11 +49,6 @@ pub(crate) struct State<E> {
     /// Who wants to know when one of them is settled, by its sequence, rising. Beside the entries,
     /// not with them, so that an entry that nobody tracks pays nothing.
     pub(super) receipts: Receipts,
-    /// Of the last entry that was admitted.
-    pub(super) last_sequence: u64,
-    /// When the first of them arrived: one clock read a batch, not an entry. Taking it for all of
-    /// them is early, never late.
-    pub(super) first_at: Instant,
     /// How much must have arrived for the driver to be woken.
     pub(super) wake_at: Load,
     /// How much must have arrived for the driver to look at which lanes it is of.

@@ -83,6 +83,8 @@ const FAR_MORE: f64 = 1.5;
 const MOST_BACKGROUND: f64 = 0.5;
 /// A round of fewer entries is no reason for a test by itself.
 const FEW: f64 = 16.0;
+/// What was refused of fewer entries is taken for a share of so many.
+const LEAST: f64 = 24.0;
 
 impl Background {
     /// Judges a round at this rate, of a destination that took so many entries a second of late.
@@ -157,7 +159,12 @@ impl Background {
 
     /// The share of a round that the rate is the cause of. Within twice the standard deviation,
     /// more than the background is chance.
+    ///
+    /// One of four is no quarter: of few, each counts as if they were more. Where one of twenty is
+    /// refused whatever the rate, a sender of four entries a round would fall by a quarter with each
+    /// fourth round, and without an end, for most of its rounds are clean.
     fn excess(&self, refused: f64, entries: f64) -> f64 {
+        let entries = if refused < entries { entries.max(LEAST) } else { entries };
         let refused = refused / entries;
         let deviation = (self.share * self.taken() / entries).sqrt();
         if refused > self.share + 2.0 * deviation {

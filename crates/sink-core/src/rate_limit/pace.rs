@@ -166,14 +166,14 @@ impl Pace {
     pub(crate) fn learn(&mut self, lesson: Lesson, now: Instant) {
         let (delivered, throttled) = (lesson.delivered as f64, lesson.throttled as f64);
         let entries = delivered + throttled;
+        // What failed otherwise was not refused for the rate.
+        self.taken.add(lesson.failed as f64);
         if entries == 0.0 {
             return;
         }
         let answers = if self.is_searching && !self.background.is_tested() { 1.0 } else { ANSWERS };
         let whole = (self.rate * lesson.latency).max(answers * entries);
-        // What failed otherwise was not refused for the rate.
-        let of_late =
-            self.taken.note(delivered + lesson.failed as f64, 2.0 * whole / self.rate, now);
+        let of_late = self.taken.note(delivered, 2.0 * whole / self.rate, now);
         if lesson.sent_at < self.round.since {
             return;
         }
@@ -455,6 +455,31 @@ mod tests {
         assert!(after <= before);
         bench.round(8000, 0);
         assert!(bench.pace.rate() < after * 1.02, "small steps again");
+    }
+
+    /// Two of 25 are refused at random, and five fail: ten slow senders of single entries, for ten
+    /// thousand entries each.
+    #[test]
+    fn a_slow_sender_is_not_ended_by_what_is_refused_whatever_the_rate() {
+        for seed in 0..10 {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let mut bench = Bench::new(50.0);
+            for _ in 0..10_000 {
+                let (sent_at, latency) = (bench.now, 0.01);
+                bench.now += Duration::from_secs_f64(1.0 / bench.pace.rate());
+                let [delivered, throttled, failed] = match random.u8(0..25) {
+                    0..2 => [0, 1, 0],
+                    2..7 => [0, 0, 1],
+                    _ => [1, 0, 0],
+                };
+                let was_the_limit = true;
+                bench.pace.learn(
+                    Lesson { delivered, throttled, failed, sent_at, latency, was_the_limit },
+                    bench.now,
+                );
+                assert!(bench.pace.rate() > 10.0, "seed {seed}");
+            }
+        }
     }
 
     #[test]

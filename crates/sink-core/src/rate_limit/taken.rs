@@ -33,4 +33,9 @@ impl Taken {
         self.entries += entries;
         of_late
     }
+
+    /// Counts what was as good as taken.
+    pub(super) fn add(&mut self, entries: f64) {
+        self.entries += entries;
+    }
 }
