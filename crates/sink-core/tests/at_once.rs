@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{Item, NoError, convert, ids, settings};
+use common::{Item, NoError, Scripted, convert, ids, settings};
 use sink_core::{Batch, Destination, ErrorKind, Limits, Outcome, Sink};
 use tokio::{sync::oneshot, task};
 
@@ -57,11 +57,7 @@ impl Destination for Served {
     type Error = NoError;
 
     const KIND: &'static str = "served";
-    const LIMITS: Limits = Limits {
-        max_batch_size: 1000,
-        max_batch_size_in_bytes: 1 << 20,
-        max_record_size_in_bytes: 1 << 10,
-    };
+    const LIMITS: Limits = Scripted::LIMITS;
 
     fn build_request(&self, batch: &Batch<'_, Item>) -> Vec<u64> {
         batch.iter().map(|item| item.id).collect()

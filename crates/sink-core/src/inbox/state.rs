@@ -32,8 +32,8 @@ pub(crate) struct State<E> {
     pub(super) open: Chunk<E>,
     /// Of the last entry that was admitted.
     pub(super) last_sequence: u64,
-    /// When the first of them arrived: one clock read a batch, not an entry. Taking it for all of
-    /// them is early, never late.
+    /// When the first arrived that the driver has not picked up: one clock read a batch, not an entry.
+    /// Taking it for all of them is early, never late.
     pub(super) first_at: Instant,
     /// What the quota was before entries came in.
     pub(super) granted: Load,
@@ -172,8 +172,7 @@ impl<E> State<E> {
 
     /// Whether writers should let the driver run: it was woken, and some requests have come
     /// together since, or some time has passed. Not at once: the change to it and back costs as
-    /// much as a hundred writes. But at once where it is to look at what the
-    /// buffer is full of.
+    /// much as a hundred writes. But at once where it is to look at what the buffer is full of.
     pub(super) fn is_driver_due(&self) -> bool {
         self.called_at.is_some_and(|at| {
             let Load { entries, bytes } = self.arrived_load;
