@@ -18,8 +18,8 @@ use crate::{
 pub(crate) type Receipts = VecDeque<(u64, SettledSender)>;
 
 /// See [`State::is_driver_due`].
-const REQUESTS_UNTIL_DUE: usize = 4;
-const TIME_UNTIL_DUE: Duration = Duration::from_micros(50);
+const REQUESTS_UNTIL_DUE: usize = 8;
+const TIME_UNTIL_DUE: Duration = Duration::from_micros(100);
 
 // The first fields are what a write needs that is let in by the quota: one line of a processor's cache,
 // which two producers on two processors pass to and fro.
