@@ -9,7 +9,7 @@
 //!   [`without_retries!`] makes a user's client fit for a sink.
 //! - [`BodyEncoding`] is how batches are written and their answers read: [`Bodies`] writes their
 //!   records, [`answer`] makes a call with them, and says where every record is stored.
-//! - [`Serializer`], [`RandomKeys`] and [`parts`] are what converters and `SnapshotEntry`s are written with.
+//! - [`Serializer`] and [`parts`] are what converters and `SnapshotEntry`s are written with.
 //! - [`Refreshed`] keeps what a connector knows of its service up to date, beside the writing.
 //!
 //! # Who retries
@@ -30,7 +30,6 @@ pub mod codes;
 pub mod parts;
 mod patience;
 mod protocol;
-mod random_keys;
 mod refreshed;
 mod resource;
 mod serializer;
@@ -44,7 +43,6 @@ pub use aws_smithy_runtime_api::client::stalled_stream_protection::StalledStream
 pub use classify::{Classifier, not_stored};
 pub use client::{AssumeRole, AwsConfig};
 pub use protocol::{Answer, Bodies, Body, BodyEncoding, CBOR_REFUSED, Record, Stored, answer};
-pub use random_keys::RandomKeys;
 pub use refreshed::{Refreshed, Source, Trouble};
 pub use resource::{Resource, ResourceKind, Target};
 pub use serializer::{BoxError, Serializer};

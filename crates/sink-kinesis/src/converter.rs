@@ -1,10 +1,12 @@
 //! The first piece: an element becomes a Kinesis record.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 use bytes::Bytes;
-use sink_aws::{BoxError, RandomKeys, Serializer, shortened};
+use sink_aws::{BoxError, Serializer, shortened};
 use sink_core::{ConvertError, ElementConverter, Entry, Error, ErrorKind};
+
+use crate::partition_key::{PartitionKey, RandomKeys};
 
 /// Characters (not bytes) that a partition key may have.
 const MAX_KEY_CHARS: usize = 256;
@@ -13,7 +15,7 @@ const MAX_KEY_CHARS: usize = 256;
 #[derive(Clone, PartialEq, Eq)]
 pub struct KinesisEntry {
     data: Bytes,
-    partition_key: Arc<str>,
+    partition_key: PartitionKey,
     explicit_hash_key: Option<u128>,
 }
 
@@ -25,7 +27,7 @@ impl KinesisEntry {
     ///
     /// When the key is empty or has more than 256 characters.
     pub fn new(
-        partition_key: impl Into<Arc<str>>,
+        partition_key: impl Into<PartitionKey>,
         data: impl Into<Bytes>,
     ) -> Result<Self, ConvertError> {
         let partition_key = partition_key.into();
@@ -113,11 +115,11 @@ pub struct KinesisConverter<T> {
 
 enum Key<T> {
     Random(RandomKeys),
-    Fixed(Arc<str>),
+    Fixed(PartitionKey),
     Of(Box<KeyOf<T>>),
 }
 
-type KeyOf<T> = dyn Fn(&T) -> Arc<str> + Send + Sync;
+type KeyOf<T> = dyn Fn(&T) -> PartitionKey + Send + Sync;
 
 impl<T> KinesisConverter<T> {
     /// With this serializer and random keys, which spread the records evenly over the shards.
@@ -131,7 +133,7 @@ impl<T> KinesisConverter<T> {
 
     /// Takes the key from the element. Elements with the same key go to the same shard.
     #[must_use]
-    pub fn partition_key<K: Into<Arc<str>>>(
+    pub fn partition_key<K: Into<PartitionKey>>(
         mut self,
         key: impl Fn(&T) -> K + Send + Sync + 'static,
     ) -> Self {
@@ -144,7 +146,7 @@ impl<T> KinesisConverter<T> {
     /// # Errors
     ///
     /// [`ErrorKind::Config`] when the key is empty or has more than 256 characters.
-    pub fn fixed_partition_key(mut self, key: impl Into<Arc<str>>) -> Result<Self, Error> {
+    pub fn fixed_partition_key(mut self, key: impl Into<PartitionKey>) -> Result<Self, Error> {
         let key = key.into();
         check_key(&key)
             .map_err(|problem| Error::new(ErrorKind::Config, "partition key", problem))?;
@@ -166,7 +168,7 @@ impl<T: 'static> ElementConverter<T> for KinesisConverter<T> {
     fn convert(&self, element: T) -> Result<KinesisEntry, ConvertError> {
         let key = match &self.key {
             Key::Random(keys) => keys.next(),
-            Key::Fixed(key) => Arc::clone(key),
+            Key::Fixed(key) => key.clone(),
             Key::Of(key) => key(&element),
         };
         let data = self.serializer.serialize(&element, || match &self.key {
@@ -194,7 +196,7 @@ impl<T> fmt::Debug for KinesisConverter<T> {
 /// # Errors
 ///
 /// As [`KinesisEntry::new`].
-pub fn keyed<K: Into<Arc<str>>, D: Into<Bytes>>(
+pub fn keyed<K: Into<PartitionKey>, D: Into<Bytes>>(
     (partition_key, data): (K, D),
 ) -> Result<KinesisEntry, ConvertError> {
     KinesisEntry::new(partition_key, data)

@@ -7,7 +7,9 @@ use bytes::Bytes;
 use sink_aws::{AwsConfig, BodyEncoding};
 use sink_core::{Error, Settings};
 use sink_emulator::{Emulator, EmulatorBuilder, kinesis::KinesisLimits};
-use sink_kinesis::{KinesisDestination, KinesisEntry, KinesisSinkConfig, Stream, as_is};
+use sink_kinesis::{
+    KinesisDestination, KinesisEntry, KinesisSinkConfig, PartitionKey, RandomKeys, Stream, as_is,
+};
 
 use super::{Builder, Place, Service};
 use crate::{
@@ -34,8 +36,8 @@ impl Kinesis {
         let flags = &args.kinesis;
         let key = match (&flags.partition_key, &flags.partition_key_fixed) {
             (Some(path), _) => KeySource::Field(path.clone()),
-            (None, Some(key)) => KeySource::Fixed(Arc::from(key.as_str())),
-            (None, None) => KeySource::Random,
+            (None, Some(key)) => KeySource::Fixed(key.into()),
+            (None, None) => KeySource::Random(Arc::default()),
         };
         let shards = args.emulate.emulate.flatten().unwrap_or(SHARDS);
         Self { stream: stream.to_owned(), key, shards, encoding: args.bodies.body_encoding }
@@ -110,8 +112,8 @@ impl Service for Kinesis {
 #[derive(Debug, Clone)]
 pub(crate) enum KeySource {
     Field(FieldPath),
-    Fixed(Arc<str>),
-    Random,
+    Fixed(PartitionKey),
+    Random(Arc<RandomKeys>),
 }
 
 impl LineConverter for KeySource {
@@ -120,7 +122,7 @@ impl LineConverter for KeySource {
     const SIZE: &'static str = "bytes with its key";
 
     fn convert(&self, line: &[u8]) -> Result<KinesisEntry, Problem> {
-        let key: Arc<str> = match self {
+        let key: PartitionKey = match self {
             Self::Field(path) => {
                 let found = find(line, path).map_err(|problem| {
                     let field = format!("the key field `{path}`");
@@ -131,24 +133,17 @@ impl LineConverter for KeySource {
             }
             Self::Fixed(key) => {
                 check(line)?;
-                Arc::clone(key)
+                key.clone()
             }
-            Self::Random => {
+            Self::Random(keys) => {
                 check(line)?;
-                random_key()
+                keys.next()
             }
         };
         // A copy of its own: a slice of a larger buffer would keep all of that until it is delivered.
         KinesisEntry::new(key, Bytes::copy_from_slice(line))
             .map_err(|error| Problem::new(BadKind::BadKey, error.to_string()))
     }
-}
-
-/// Spreads records evenly over the shards.
-fn random_key() -> Arc<str> {
-    use std::hash::{BuildHasher as _, RandomState};
-    // A fresh state has fresh keys each time it is made in a thread; that is all that is needed.
-    format!("{:016x}", RandomState::new().hash_one(0)).into()
 }
 
 #[cfg(test)]
@@ -215,7 +210,7 @@ mod tests {
         let items = records("1\n2\n", KeySource::Fixed("same".into()), 1000);
         let keys: Vec<_> = keys_of(&items);
         assert_eq!(keys, ["same", "same"]);
-        let items = records("1\n2\n", KeySource::Random, 1000);
+        let items = records("1\n2\n", KeySource::Random(Arc::default()), 1000);
         let keys = keys_of(&items);
         assert_ne!(keys[0], keys[1]);
     }
