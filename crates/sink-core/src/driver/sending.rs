@@ -3,7 +3,7 @@
 use std::{
     future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::pin,
+    pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker},
     time::Duration,
@@ -39,8 +39,10 @@ async fn send<D: Destination>(destination: Arc<D>, request: D::Request, entries:
 }
 
 /// Sends it in a task.
-async fn send_beside(id: RequestId, sending: impl Future<Output = Outcome>) -> Sent {
-    let mut sending = pin!(sending);
+async fn send_beside<F>(id: RequestId, mut sending: Pin<Box<F>>) -> Sent
+where
+    F: Future<Output = Outcome>,
+{
     let mut began = Some(Instant::now());
     poll_fn(|cx| {
         let polled = sending.as_mut().poll(cx);
@@ -69,13 +71,13 @@ impl<D: Destination> Driver<D> {
                 return self.engine.handle_outcome(id, Outcome::Fatal(error), now);
             }
         };
-        let sending = send(Arc::clone(&self.destination), request, entries);
+        // Boxed at once: a client's future is some 10 KB, which tokio moves about with a task's output.
+        let mut sending = Box::pin(send(Arc::clone(&self.destination), request, entries));
         if !self.answers_at_once || *here == 0 {
             let task = self.requests.spawn(send_beside(id, sending));
             return self.note_task(id, task);
         }
         *here -= 1;
-        let mut sending = Box::pin(sending);
         let began = Instant::now();
         // If it has to wait, its task polls it again, and is the one to be woken.
         let mut nobody = Context::from_waker(Waker::noop());
