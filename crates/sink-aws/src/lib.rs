@@ -24,6 +24,7 @@
 //! `aws-lc` (default) or `ring` is the TLS stack. `credentials-process` and `sso` are the
 //! credential providers that need more crates than the others.
 
+pub mod cbor;
 mod classify;
 mod client;
 pub mod codes;
@@ -43,7 +44,9 @@ pub use aws_config::retry::RetryConfig;
 pub use aws_smithy_runtime_api::client::stalled_stream_protection::StalledStreamProtectionConfig;
 pub use classify::{Classifier, not_stored};
 pub use client::{AssumeRole, AwsConfig};
-pub use protocol::{Answer, Bodies, Body, BodyEncoding, CBOR_REFUSED, Record, Stored, answer};
+pub use protocol::{
+    Answer, Bodies, Body, BodyEncoding, CBOR_REFUSED, List, Lists, Record, Stored, answer, send,
+};
 pub use random_keys::RandomKeys;
 pub use refreshed::{Refreshed, Source, Trouble};
 pub use resource::{Resource, ResourceKind, Target};
