@@ -8,7 +8,9 @@
 //!   configuration, at once. [`Resource`] is what a name or an ARN stands for, and
 //!   [`without_retries!`] makes a user's client fit for a sink.
 //! - [`BodyEncoding`] is how batches are written and their answers read: [`Bodies`] writes their
-//!   records, [`answer`] makes a call with them, and says where every record is stored.
+//!   records, [`answer`] makes a call with them, and says where every record is stored. [`Lists`] and
+//!   [`send`] are the same for a service whose client takes no protocol; [`cbor`] is what its bodies
+//!   are written with.
 //! - [`Serializer`], [`RandomKeys`] and [`parts`] are what converters and `SnapshotEntry`s are written with.
 //! - [`Refreshed`] keeps what a connector knows of its service up to date, beside the writing.
 //!

@@ -7,7 +7,7 @@ use sink_core::{Error, ErrorKind};
 
 /// How the records of a request are written, and how its answer is read. What arrives is the same.
 ///
-/// Default: [`Json`](Self::Json). In configuration data and on the command line it is `sdk`, `json`
+/// Default: [`Json`](Self::Json), and for CloudWatch [`Cbor`](Self::Cbor). In configuration data and on the command line it is `sdk`, `json`
 /// or `cbor`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -21,8 +21,11 @@ pub enum BodyEncoding {
     /// read by the SDK. Takes the place of a protocol that a client of yours was given.
     #[default]
     Json,
-    /// As `Json`, but the records of Kinesis go as `application/x-amz-cbor-1.1`, without base64: a
-    /// quarter fewer bytes to hash, encrypt and send. Kinesis only.
+    /// For CloudWatch, whose SDK writes CBOR: what `Json` is for the others, the bytes that the AWS
+    /// SDK would send, written into one buffer.
+    ///
+    /// For Kinesis as `Json`, but the records go as `application/x-amz-cbor-1.1`, without base64: a
+    /// quarter fewer bytes to hash, encrypt and send.
     ///
     /// The AWS SDK for Java writes so by default, but **we have tried it against emulators only,
     /// never against AWS**, and AWS documents it nowhere. An endpoint that refuses it is logged
@@ -38,6 +41,12 @@ impl BodyEncoding {
     #[must_use]
     pub fn without_cbor(self) -> Self {
         if self == Self::Cbor { Self::Json } else { self }
+    }
+
+    /// `cbor` in the place of `json`, for a service that gets no JSON from us.
+    #[must_use]
+    pub fn without_json(self) -> Self {
+        if self == Self::Json { Self::Cbor } else { self }
     }
 
     fn as_str(self) -> &'static str {

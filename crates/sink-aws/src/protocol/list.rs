@@ -18,7 +18,8 @@ use aws_smithy_runtime_api::{
         interceptors::{
             Intercept, SharedInterceptor,
             context::{
-                BeforeSerializationInterceptorContextMut, BeforeTransmitInterceptorContextRef, Input,
+                BeforeSerializationInterceptorContextMut, BeforeTransmitInterceptorContextRef,
+                Input,
             },
         },
         orchestrator::{HttpRequest, HttpResponse},
@@ -245,4 +246,3 @@ impl SerializeRequest for WithList {
         Ok(request)
     }
 }
-

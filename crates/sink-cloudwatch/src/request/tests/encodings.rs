@@ -13,10 +13,7 @@ use aws_sdk_cloudwatch::{
     operation::put_metric_data::PutMetricDataInput,
 };
 use aws_smithy_async::time::StaticTimeSource;
-use aws_smithy_runtime_api::{
-    box_error::BoxError,
-    client::ser_de::SharedRequestSerializer,
-};
+use aws_smithy_runtime_api::{box_error::BoxError, client::ser_de::SharedRequestSerializer};
 
 use super::*;
 
@@ -245,9 +242,12 @@ impl Intercept for Meddler {
     ) -> Result<(), BoxError> {
         let request = context.request_mut();
         match self {
-            Self::OwnBody => *request.body_mut() = SdkBody::from(&b"\xbf\x6aMetricData\x80\xff"[..]),
+            Self::OwnBody => {
+                *request.body_mut() = SdkBody::from(&b"\xbf\x6aMetricData\x80\xff"[..])
+            }
             Self::OwnCompressedBody => {
-                let mut body = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+                let mut body =
+                    flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
                 std::io::Write::write_all(&mut body, b"\xbf\x6aMetricData\x80\xff").unwrap();
                 *request.body_mut() = SdkBody::from(body.finish().unwrap());
                 request.headers_mut().insert("content-encoding", "gzip");
