@@ -66,19 +66,19 @@ fn destination(config: Builder, namespace: &str, encoding: BodyEncoding) -> Clou
     CloudWatchDestination::with_encoding(namespace.parse().unwrap(), &client, encoding)
 }
 
-fn send_to(
-    destination: &CloudWatchDestination,
-    batch: &OwnedBatch<MetricDatum>,
-) -> Result<PutMetricDataOutput, SdkError<PutMetricDataError>> {
+fn send_to(destination: &CloudWatchDestination, batch: &OwnedBatch<MetricDatum>) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(destination.send(destination.build_request(&batch.as_batch())))
+    let batch = batch.as_batch();
+    let answer = runtime.block_on(destination.send(destination.build_request(&batch)));
+    destination.extract_failures(answer, batch.len())
 }
 
 /// What is sent of this batch, by default.
 fn sent(namespace: &str, compressed: bool, batch: &OwnedBatch<MetricDatum>) -> HttpRequest {
     let capture = Capture::default();
     let config = config(&capture).disable_request_compression(!compressed);
-    send_to(&destination(config, namespace, BodyEncoding::Cbor), batch).unwrap();
+    let outcome = send_to(&destination(config, namespace, BodyEncoding::Cbor), batch);
+    assert!(matches!(outcome, Outcome::Delivered), "{outcome:?}");
     capture.0.lock().unwrap().pop().unwrap()
 }
 
