@@ -8,15 +8,14 @@ use aws_sdk_cloudwatch::{
     operation::put_metric_data::{
         PutMetricDataError, PutMetricDataOutput, builders::PutMetricDataInputBuilder,
     },
-    types,
 };
-use aws_smithy_types::DateTime;
 use sink_aws::{BodyEncoding, Classifier, List, Lists, send};
 use sink_core::{Batch, Destination, Limits, Outcome};
 
 use crate::{
+    body,
     config::Namespace,
-    datum::{MetricDatum, MetricValue, Resolution, Unit, body, size},
+    datum::{MetricDatum, size},
     failures::{self, CODES},
 };
 
@@ -82,7 +81,7 @@ impl Destination for CloudWatchDestination {
     };
 
     fn build_request(&self, batch: &Batch<'_, MetricDatum>) -> Self::Request {
-        let (data, list) = self.lists.write(batch, body::write, datum);
+        let (data, list) = self.lists.write(batch, body::write, body::for_sdk);
         let input = PutMetricDataInputBuilder::default()
             .namespace(self.namespace.as_str())
             .set_metric_data(Some(data));
@@ -114,34 +113,6 @@ impl fmt::Debug for CloudWatchDestination {
             .field("namespace", &self.namespace)
             .finish_non_exhaustive()
     }
-}
-
-/// What [`body::write`] writes, for the SDK.
-fn datum(entry: &MetricDatum) -> types::MetricDatum {
-    let metric = &entry.metric;
-    let builder = types::MetricDatum::builder()
-        .metric_name(metric.name())
-        .timestamp(DateTime::from_millis(entry.timestamp))
-        .set_unit(Some(metric.unit()).filter(|unit| *unit != Unit::None))
-        .set_storage_resolution((metric.resolution() == Resolution::Second).then_some(1));
-    let builder = metric.dimensions().iter().fold(builder, |builder, (name, value)| {
-        builder.dimensions(types::Dimension::builder().name(name).value(value).build())
-    });
-    match &entry.value {
-        MetricValue::Single(value) => builder.value(*value),
-        MetricValue::Counted(counted) => builder
-            .set_values(Some(counted.iter().map(|(value, _)| *value).collect()))
-            .set_counts(Some(counted.iter().map(|(_, count)| *count).collect())),
-        MetricValue::Statistics(set) => builder.statistic_values(
-            types::StatisticSet::builder()
-                .sample_count(set.sample_count)
-                .sum(set.sum)
-                .minimum(set.minimum)
-                .maximum(set.maximum)
-                .build(),
-        ),
-    }
-    .build()
 }
 
 #[cfg(test)]

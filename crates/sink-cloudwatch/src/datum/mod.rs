@@ -2,7 +2,6 @@
 //! are made, know their size in a request, and can be merged.
 
 mod aggregate;
-pub(crate) mod body;
 pub(crate) mod metric;
 pub(crate) mod size;
 pub(crate) mod unit;

@@ -25,7 +25,7 @@ use sink_core::{Entry as _, OwnedBatch};
 use super::*;
 use crate::{
     datum::{
-        Metric, StatisticSet,
+        Metric, Resolution, StatisticSet, Unit,
         size::{MAP, MAX_FRAME, field, head, text},
     },
     testing::any_datum,

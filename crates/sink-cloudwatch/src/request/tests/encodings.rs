@@ -11,6 +11,7 @@ use aws_sdk_cloudwatch::{
         },
     },
     operation::put_metric_data::PutMetricDataInput,
+    types,
 };
 use aws_smithy_async::time::StaticTimeSource;
 use aws_smithy_runtime_api::{box_error::BoxError, client::ser_de::SharedRequestSerializer};

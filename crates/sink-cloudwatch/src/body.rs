@@ -1,9 +1,10 @@
-//! A datum in the body of a request: the bytes that the SDK writes.
+//! A datum in a request: the bytes that the SDK writes, or what it writes them from.
 
+use aws_sdk_cloudwatch::types;
 use aws_smithy_types::DateTime;
 use sink_aws::cbor::{END, double, list, text};
 
-use super::{MetricDatum, MetricValue, Resolution, StatisticSet, Unit};
+use crate::datum::{MetricDatum, MetricValue, Resolution, StatisticSet, Unit};
 
 /// Appends a datum. What is the API's default is left out: it takes no bytes.
 pub(crate) fn write(out: &mut Vec<u8>, datum: &MetricDatum) {
@@ -59,4 +60,32 @@ fn statistics(out: &mut Vec<u8>, set: &StatisticSet) {
     out.extend_from_slice(b"\x67Maximum");
     double(out, set.maximum);
     out.push(END);
+}
+
+/// What [`write`] writes, as the SDK has it.
+pub(crate) fn for_sdk(datum: &MetricDatum) -> types::MetricDatum {
+    let metric = &datum.metric;
+    let builder = types::MetricDatum::builder()
+        .metric_name(metric.name())
+        .timestamp(DateTime::from_millis(datum.timestamp))
+        .set_unit(Some(metric.unit()).filter(|unit| *unit != Unit::None))
+        .set_storage_resolution((metric.resolution() == Resolution::Second).then_some(1));
+    let builder = metric.dimensions().iter().fold(builder, |builder, (name, value)| {
+        builder.dimensions(types::Dimension::builder().name(name).value(value).build())
+    });
+    match &datum.value {
+        MetricValue::Single(value) => builder.value(*value),
+        MetricValue::Counted(counted) => builder
+            .set_values(Some(counted.iter().map(|(value, _)| *value).collect()))
+            .set_counts(Some(counted.iter().map(|(_, count)| *count).collect())),
+        MetricValue::Statistics(set) => builder.statistic_values(
+            types::StatisticSet::builder()
+                .sample_count(set.sample_count)
+                .sum(set.sum)
+                .minimum(set.minimum)
+                .maximum(set.maximum)
+                .build(),
+        ),
+    }
+    .build()
 }
