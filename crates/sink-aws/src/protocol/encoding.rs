@@ -92,6 +92,14 @@ mod tests {
     }
 
     #[test]
+    fn what_a_service_does_not_get_is_the_other() {
+        let all =
+            BodyEncoding::ALL.map(|encoding| (encoding.without_cbor(), encoding.without_json()));
+        let (sdk, json, cbor) = (BodyEncoding::Sdk, BodyEncoding::Json, BodyEncoding::Cbor);
+        assert_eq!(all, [(sdk, sdk), (json, cbor), (json, cbor)]);
+    }
+
+    #[test]
     fn any_other_word_is_refused_with_what_would_be_accepted() {
         for text in ["", "JSON", "ion", "cbor "] {
             let error = text.parse::<BodyEncoding>().unwrap_err();
