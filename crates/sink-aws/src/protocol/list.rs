@@ -176,10 +176,11 @@ pub async fn send<'a, O: Send + 'a, E: Send + 'a>(
     let call_of = Call { list: RefCell::new(Some(list)), seen: Cell::new(Seen::Nothing) };
     let answered = CALL.scope(call_of, async {
         let answer = call.await;
+        let failed_before = || answer.as_ref().is_err_and(|error| error.raw_response().is_none());
         match CALL.with(|call| call.seen.get()) {
             Seen::Ours => answer,
-            // It did not come so far.
-            Seen::Nothing if answer.is_err() => answer,
+            Seen::Nothing if failed_before() => answer,
+            // Nor is it believed that the data are bad, which the service has not seen.
             Seen::Nothing | Seen::Another => Err(SdkError::construction_failure(NOT_OURS)),
         }
     });

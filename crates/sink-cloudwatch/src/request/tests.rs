@@ -31,14 +31,17 @@ use crate::{
     testing::any_datum,
 };
 
-/// Keeps the requests, and says yes to each.
+/// Keeps the requests, and says the same to each: yes, if nothing else is asked for.
 #[derive(Debug, Clone, Default)]
-struct Capture(Arc<Mutex<Vec<HttpRequest>>>);
+struct Capture {
+    requests: Arc<Mutex<Vec<HttpRequest>>>,
+    refuses: bool,
+}
 
 impl HttpConnector for Capture {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        self.0.lock().unwrap().push(request);
-        let status = StatusCode::try_from(200).unwrap();
+        self.requests.lock().unwrap().push(request);
+        let status = StatusCode::try_from(if self.refuses { 400 } else { 200 }).unwrap();
         HttpConnectorFuture::ready(Ok(HttpResponse::new(status, SdkBody::from(&b"\xa0"[..]))))
     }
 }
@@ -79,7 +82,7 @@ fn sent(namespace: &str, compressed: bool, batch: &OwnedBatch<MetricDatum>) -> H
     let config = config(&capture).disable_request_compression(!compressed);
     let outcome = send_to(&destination(config, namespace, BodyEncoding::Cbor), batch);
     assert!(matches!(outcome, Outcome::Delivered), "{outcome:?}");
-    capture.0.lock().unwrap().pop().unwrap()
+    capture.requests.lock().unwrap().pop().unwrap()
 }
 
 fn body(namespace: &str, batch: &OwnedBatch<MetricDatum>) -> Vec<u8> {

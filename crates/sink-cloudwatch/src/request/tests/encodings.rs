@@ -62,7 +62,7 @@ fn all_sent(
         let outcome = send_to(&destination, batch);
         assert!(matches!(outcome, Outcome::Delivered), "{outcome:?}");
     }
-    let requests = capture.0.lock().unwrap();
+    let requests = capture.requests.lock().unwrap();
     assert_eq!(requests.len(), batches.len());
     let sent = requests.iter().map(|request| {
         // One is made up for each call, and not signed.
@@ -292,7 +292,7 @@ fn a_request_without_the_data_is_not_sent_and_stops_the_sink() {
             let config = config(&capture).interceptor(meddler);
             let destination = destination(config, "Shop", BodyEncoding::Cbor);
             let outcome = send_to(&destination, &batch(count));
-            assert!(capture.0.lock().unwrap().is_empty(), "{meddler:?}");
+            assert!(capture.requests.lock().unwrap().is_empty(), "{meddler:?}");
             assert_refused(&outcome, &format!("{meddler:?}"));
         }
     }
@@ -301,12 +301,14 @@ fn a_request_without_the_data_is_not_sent_and_stops_the_sink() {
 /// As if the SDK asked interceptors no longer.
 #[test]
 fn an_answer_to_a_request_that_nobody_has_looked_at_is_none() {
-    let capture = Capture::default();
-    let mut destination = destination(config(&capture), "Shop", BodyEncoding::Cbor);
-    destination.client = Client::from_conf(config(&capture).build());
-    let outcome = send_to(&destination, &batch(1));
-    assert_eq!(capture.0.lock().unwrap().len(), 1, "and said that all is well");
-    assert_refused(&outcome, "no interceptor");
+    for refuses in [false, true] {
+        let capture = Capture { refuses, ..Capture::default() };
+        let mut destination = destination(config(&capture), "Shop", BodyEncoding::Cbor);
+        destination.client = Client::from_conf(config(&capture).build());
+        let outcome = send_to(&destination, &batch(1));
+        assert_eq!(capture.requests.lock().unwrap().len(), 1);
+        assert_refused(&outcome, &format!("no interceptor, refuses: {refuses}"));
+    }
 }
 
 #[test]
