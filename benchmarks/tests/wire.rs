@@ -26,6 +26,7 @@ fn both_sides_write_each_record_once() {
         ("kinesis --records 2600 --size 100", 6),
         ("firehose --records 1300 --size 10240", 4),
         ("cloudwatch --records 2600", 3),
+        ("cloudwatch --records 2600 --body-encoding cbor", 3),
     ] {
         let (reports, is_ok) = bench(&format!("{words} --pairs 2 --in-flight 2")).unwrap();
         assert!(is_ok, "{words}: {reports:?}");

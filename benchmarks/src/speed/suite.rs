@@ -117,7 +117,8 @@ pub const WIRE: &[&str] = &[
     "firehose --size 100 --body-encoding json",
     "firehose --size 1024 --body-encoding json",
     "firehose --size 10240 --body-encoding json",
-    "cloudwatch",
+    "cloudwatch --body-encoding sdk",
+    "cloudwatch --body-encoding cbor",
 ];
 
 /// Whether this program was built with the workload.

@@ -48,9 +48,6 @@ pub struct Payload {
     /// Bytes of a payload.
     #[arg(long, default_value_t = 1024, value_parser = size)]
     size: usize,
-    /// How the sink encodes the bodies of its requests; the bare loop leaves that to the SDK.
-    #[arg(long, default_value = "sdk")]
-    body_encoding: BodyEncoding,
 }
 
 /// How records are written.
@@ -71,6 +68,9 @@ pub struct Common {
     /// Spoil one record on its way, to see that the run fails.
     #[arg(long)]
     sabotage: Option<Sabotage>,
+    /// How the sink encodes the bodies of its requests; the bare loop leaves that to the SDK.
+    #[arg(long, default_value = "sdk")]
+    body_encoding: BodyEncoding,
 }
 
 /// Larger ones would only measure the hash and the copy.
@@ -94,7 +94,7 @@ impl Common {
             size,
             records: self.records.unwrap_or_else(|| (1_500_000_000 / costs_like).min(2_000_000)),
             in_flight: self.in_flight as usize,
-            encoding: payload.map_or(BodyEncoding::Sdk, |payload| payload.body_encoding),
+            encoding: self.body_encoding,
             pairs: self.pairs as usize,
             only: self.only,
             sabotage: self.sabotage,

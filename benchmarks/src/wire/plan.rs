@@ -134,13 +134,14 @@ impl Plan {
     ///
     /// The sink's defaults, but for the requests in flight, the time in the buffer (a request that
     /// is sent before it is full would differ from the floor's) and the room for so many requests and
-    /// some that fill meanwhile, where the default is less. `body_encoding` is named wherever there is
-    /// a choice, for the sink's own default may be another.
+    /// some that fill meanwhile, where the default is less. `body_encoding` is named, for the sink's own
+    /// default may be another.
     pub fn sink_configuration(&self, key: &str, target: &str) -> Value {
         let (_, bytes) = self.service.largest_request();
         let requests = self.in_flight + self.in_flight.div_ceil(4) + 1;
-        let mut configuration = json!({
+        json!({
             key: target,
+            "body_encoding": self.encoding.name(),
             "settings": {
                 "max_batch_size": self.batch(),
                 "max_in_flight_requests": self.in_flight,
@@ -148,13 +149,7 @@ impl Plan {
                 "max_buffered_bytes": (requests * bytes).max(64 << 20),
                 "max_time_in_buffer": "5s",
             },
-        });
-        if self.service != Service::Cloudwatch
-            && let Some(map) = configuration.as_object_mut()
-        {
-            map.insert("body_encoding".to_owned(), self.encoding.name().into());
-        }
-        configuration
+        })
     }
 }
 
@@ -181,7 +176,7 @@ mod tests {
 
     #[cfg(feature = "aws")]
     #[test]
-    fn a_configuration_names_the_encoding_wherever_there_is_a_choice() {
+    fn a_configuration_names_the_encoding() {
         let mut plan = plan(Service::Kinesis, 100);
         for (encoding, name) in [(BodyEncoding::Sdk, "sdk"), (BodyEncoding::Cbor, "cbor")] {
             plan.encoding = encoding;
@@ -189,9 +184,11 @@ mod tests {
             assert_eq!(configuration["stream"], "flights");
             assert_eq!(configuration["body_encoding"], name);
             let _: sink_kinesis::KinesisSinkConfig = serde_json::from_value(configuration).unwrap();
+            let configuration = plan.sink_configuration("namespace", "flights");
+            assert_eq!(configuration["body_encoding"], name);
+            let _: sink_cloudwatch::CloudWatchSinkConfig =
+                serde_json::from_value(configuration).unwrap();
         }
-        plan.service = Service::Cloudwatch;
-        assert_eq!(plan.sink_configuration("namespace", "flights").get("body_encoding"), None);
     }
 
     #[test]

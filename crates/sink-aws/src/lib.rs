@@ -8,7 +8,9 @@
 //!   configuration, at once. [`Resource`] is what a name or an ARN stands for, and
 //!   [`without_retries!`] makes a user's client fit for a sink.
 //! - [`BodyEncoding`] is how batches are written and their answers read: [`Bodies`] writes their
-//!   records, [`answer`] makes a call with them, and says where every record is stored.
+//!   records, [`answer`] makes a call with them, and says where every record is stored. [`Lists`] and
+//!   [`send`] are the same for a service whose client takes no protocol; [`cbor`] is what its bodies
+//!   are written with.
 //! - [`Serializer`] and [`parts`] are what converters and `SnapshotEntry`s are written with.
 //! - [`Refreshed`] keeps what a connector knows of its service up to date, beside the writing.
 //!
@@ -24,6 +26,7 @@
 //! `aws-lc` (default) or `ring` is the TLS stack. `credentials-process` and `sso` are the
 //! credential providers that need more crates than the others.
 
+pub mod cbor;
 mod classify;
 mod client;
 pub mod codes;
@@ -42,7 +45,9 @@ pub use aws_config::retry::RetryConfig;
 pub use aws_smithy_runtime_api::client::stalled_stream_protection::StalledStreamProtectionConfig;
 pub use classify::{Classifier, not_stored};
 pub use client::{AssumeRole, AwsConfig};
-pub use protocol::{Answer, Bodies, Body, BodyEncoding, CBOR_REFUSED, Record, Stored, answer};
+pub use protocol::{
+    Answer, Bodies, Body, BodyEncoding, CBOR_REFUSED, List, Lists, Record, Stored, answer, send,
+};
 pub use refreshed::{Refreshed, Source, Trouble};
 pub use resource::{Resource, ResourceKind, Target};
 pub use serializer::{BoxError, Serializer};

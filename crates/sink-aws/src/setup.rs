@@ -39,6 +39,16 @@ impl<'a> Setup<'a> {
         self
     }
 
+    /// For a service that gets no JSON from us: it is one more thing that is wrong.
+    #[must_use]
+    pub fn without_json(mut self, encoding: BodyEncoding) -> Self {
+        self.problem = (encoding == BodyEncoding::Json).then(|| {
+            "body_encoding is `json`, which is not written for this service: write `cbor` or `sdk`"
+                .to_owned()
+        });
+        self
+    }
+
     /// The target, and the SDK's configuration for a client of its service: see
     /// [`AwsConfig::load`]. A target that names its region brings it.
     ///

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use aws_sdk_cloudwatch::Client;
 use serde::{Deserialize, Serialize};
-use sink_aws::{AwsConfig, Setup, Target};
+use sink_aws::{AwsConfig, BodyEncoding, Setup, Target};
 use sink_core::{ElementConverter, Error, ErrorKind, Settings, Sink, SinkBuilder};
 
 use crate::{datum::MetricDatum, request::CloudWatchDestination};
@@ -50,6 +50,15 @@ pub struct CloudWatchSinkConfig {
     /// with `ordering` `per_lane`.
     #[serde(default)]
     pub aggregate: bool,
+    /// How the body of a request is written: `cbor`, the default, or `sdk`. It changes what the sink
+    /// costs, and nothing of what arrives: both are the same bytes, as the AWS SDK writes CBOR to
+    /// CloudWatch. What each means, [`BodyEncoding`] says. `json` is not written for this service.
+    #[serde(default = "cbor")]
+    pub body_encoding: BodyEncoding,
+}
+
+fn cbor() -> BodyEncoding {
+    BodyEncoding::Cbor
 }
 
 impl CloudWatchSinkConfig {
@@ -60,6 +69,7 @@ impl CloudWatchSinkConfig {
             aws: AwsConfig::default(),
             settings: Settings::default(),
             aggregate: false,
+            body_encoding: cbor(),
         }
     }
 
@@ -98,7 +108,8 @@ impl CloudWatchSinkConfig {
     }
 
     /// A builder with these settings that writes with this client, instead of one made from
-    /// `aws`. Its own retries are switched off: see [`CloudWatchDestination::new`].
+    /// `aws`. Its own retries are switched off, and `body_encoding` applies to it: see
+    /// [`CloudWatchDestination::new`].
     ///
     /// # Errors
     ///
@@ -115,6 +126,7 @@ impl CloudWatchSinkConfig {
 
     fn setup(&self) -> Setup<'_> {
         Setup::new("CloudWatch configuration", &self.namespace, &self.aws, &self.settings)
+            .without_json(self.body_encoding)
     }
 
     fn sink<T: 'static>(
@@ -123,7 +135,9 @@ impl CloudWatchSinkConfig {
         client: &Client,
         converter: impl ElementConverter<T, Entry = MetricDatum>,
     ) -> SinkBuilder<T, CloudWatchDestination> {
-        let destination = CloudWatchDestination::new(namespace, client).aggregate(self.aggregate);
+        let destination =
+            CloudWatchDestination::with_encoding(namespace, client, self.body_encoding);
+        let destination = destination.aggregate(self.aggregate);
         Sink::builder(converter, destination).settings(self.settings.clone())
     }
 }
@@ -204,6 +218,7 @@ mod tests {
         config.aws.region = Some("Frankfurt".to_owned());
         config.settings.max_batch_size = Some(1001);
         config.settings.max_batch_size_in_bytes = Some(1_000_000);
+        config.body_encoding = BodyEncoding::Json;
         let error = config.build(as_is).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config);
         assert_eq!(error.operation(), "CloudWatch configuration");
@@ -213,6 +228,7 @@ mod tests {
             "the region is `Frankfurt`",
             "max_batch_size is 1001: the service accepts at most 1000",
             "max_batch_size_in_bytes is 1000000: the service accepts at most 999",
+            "body_encoding is `json`, which is not written for this service: write `cbor` or `sdk`",
         ] {
             assert!(error.message().contains(expected), "{expected} is missing in: {error}");
         }
@@ -234,6 +250,7 @@ mod tests {
         let config: CloudWatchSinkConfig =
             serde_json::from_str(r#"{"namespace": "Shop"}"#).unwrap();
         assert_eq!(config, CloudWatchSinkConfig::new("Shop"));
+        assert_eq!(config.body_encoding, BodyEncoding::Cbor);
         let back = serde_json::to_string(&config).unwrap();
         assert_eq!(serde_json::from_str::<CloudWatchSinkConfig>(&back).unwrap(), config);
         for text in ["{}", r#"{"namespace": "Shop", "name": "x"}"#] {

@@ -8,15 +8,14 @@ use aws_sdk_cloudwatch::{
     operation::put_metric_data::{
         PutMetricDataError, PutMetricDataOutput, builders::PutMetricDataInputBuilder,
     },
-    types,
 };
-use aws_smithy_types::DateTime;
-use sink_aws::Classifier;
+use sink_aws::{BodyEncoding, Classifier, List, Lists, send};
 use sink_core::{Batch, Destination, Limits, Outcome};
 
 use crate::{
+    body,
     config::Namespace,
-    datum::{MetricDatum, MetricValue, Resolution, Unit, size},
+    datum::{MetricDatum, size},
     failures::{self, CODES},
 };
 
@@ -24,6 +23,7 @@ use crate::{
 pub struct CloudWatchDestination {
     client: Client,
     namespace: Namespace,
+    lists: Lists,
     classifier: Classifier,
     aggregate: bool,
 }
@@ -31,13 +31,24 @@ pub struct CloudWatchDestination {
 impl CloudWatchDestination {
     /// Writes to this namespace with this client, whose own retries and stalled-stream protection
     /// are switched off: the engine owns them. Its connections, credentials, timeouts and
-    /// compression stay: the SDK compresses requests of 10,240 bytes and more with gzip.
+    /// compression stay: the SDK compresses requests of 10,240 bytes and more with gzip. Bodies
+    /// have the encoding `cbor`.
     pub fn new(namespace: Namespace, client: &Client) -> Self {
-        let client = Client::from_conf(sink_aws::without_retries!(client));
+        Self::with_encoding(namespace, client, BodyEncoding::Cbor)
+    }
+
+    /// As [`new`](Self::new), with bodies of this encoding; `json` is `cbor` here.
+    pub fn with_encoding(namespace: Namespace, client: &Client, encoding: BodyEncoding) -> Self {
+        let lists = Lists::new(encoding.without_json(), "MetricData");
+        let mut config = sink_aws::without_retries!(client).to_builder();
+        if let Some(interceptor) = lists.interceptor() {
+            config.push_interceptor(interceptor);
+        }
+        let client = Client::from_conf(config.build());
         let classifier = Classifier::new("PutMetricData", CODES)
             .with_context("namespace", namespace.as_str())
             .with_region(client.config().region());
-        Self { client, namespace, classifier, aggregate: false }
+        Self { client, namespace, lists, classifier, aggregate: false }
     }
 
     /// Whether data that wait are merged: see
@@ -51,7 +62,8 @@ impl CloudWatchDestination {
 
 impl Destination for CloudWatchDestination {
     type Entry = MetricDatum;
-    type Request = PutMetricDataInputBuilder;
+    /// With a list of ours, the SDK's request has no data.
+    type Request = (PutMetricDataInputBuilder, Option<List>);
     type Response = PutMetricDataOutput;
     type Error = SdkError<PutMetricDataError>;
 
@@ -68,17 +80,17 @@ impl Destination for CloudWatchDestination {
         max_record_size_in_bytes: size::MAX_DATUM,
     };
 
-    fn build_request(&self, batch: &Batch<'_, MetricDatum>) -> PutMetricDataInputBuilder {
-        PutMetricDataInputBuilder::default()
+    fn build_request(&self, batch: &Batch<'_, MetricDatum>) -> Self::Request {
+        let (data, list) = self.lists.write(batch, body::write, body::for_sdk);
+        let input = PutMetricDataInputBuilder::default()
             .namespace(self.namespace.as_str())
-            .set_metric_data(Some(batch.iter().map(datum).collect()))
+            .set_metric_data(Some(data));
+        (input, list)
     }
 
-    async fn send(
-        &self,
-        request: PutMetricDataInputBuilder,
-    ) -> Result<PutMetricDataOutput, Self::Error> {
-        request.send_with(&self.client).await
+    async fn send(&self, request: Self::Request) -> Result<PutMetricDataOutput, Self::Error> {
+        let (input, list) = request;
+        send(list, input.send_with(&self.client)).await
     }
 
     fn extract_failures(
@@ -101,34 +113,6 @@ impl fmt::Debug for CloudWatchDestination {
             .field("namespace", &self.namespace)
             .finish_non_exhaustive()
     }
-}
-
-/// What is the API's default is left out: it takes no bytes.
-fn datum(entry: &MetricDatum) -> types::MetricDatum {
-    let metric = &entry.metric;
-    let builder = types::MetricDatum::builder()
-        .metric_name(metric.name())
-        .timestamp(DateTime::from_millis(entry.timestamp))
-        .set_unit(Some(metric.unit()).filter(|unit| *unit != Unit::None))
-        .set_storage_resolution((metric.resolution() == Resolution::Second).then_some(1));
-    let builder = metric.dimensions().iter().fold(builder, |builder, (name, value)| {
-        builder.dimensions(types::Dimension::builder().name(name).value(value).build())
-    });
-    match &entry.value {
-        MetricValue::Single(value) => builder.value(*value),
-        MetricValue::Counted(counted) => builder
-            .set_values(Some(counted.iter().map(|(value, _)| *value).collect()))
-            .set_counts(Some(counted.iter().map(|(_, count)| *count).collect())),
-        MetricValue::Statistics(set) => builder.statistic_values(
-            types::StatisticSet::builder()
-                .sample_count(set.sample_count)
-                .sum(set.sum)
-                .minimum(set.minimum)
-                .maximum(set.maximum)
-                .build(),
-        ),
-    }
-    .build()
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use aws_sdk_cloudwatch::{Client, config::Credentials};
-use sink_aws::AwsConfig;
+use sink_aws::{AwsConfig, BodyEncoding};
 use sink_cloudwatch::{CloudWatchDestination, Metric, MetricDatum, MetricValue, Resolution, Unit};
 use sink_core::{
     Entry as _, Ordering,
@@ -21,10 +21,11 @@ const NAMESPACE: &str = "Shop";
 struct CloudWatch {
     emulator: Emulator,
     client: Client,
+    encoding: BodyEncoding,
 }
 
 impl CloudWatch {
-    async fn start() -> Self {
+    async fn start(encoding: BodyEncoding) -> Self {
         let builder = Emulator::builder().cloudwatch_limits(CloudWatchLimits::without_rates());
         let emulator = builder.seed(7).start().await.unwrap();
         emulator.cloudwatch().refuse_metric("refused");
@@ -34,7 +35,7 @@ impl CloudWatch {
         let sdk = aws.load(Duration::from_secs(60)).await.unwrap();
         let config = aws_sdk_cloudwatch::config::Builder::from(&sdk)
             .credentials_provider(Credentials::new("test", "test", None, None, "test"));
-        Self { client: Client::from_conf(config.build()), emulator }
+        Self { client: Client::from_conf(config.build()), emulator, encoding }
     }
 }
 
@@ -42,7 +43,8 @@ impl Service for CloudWatch {
     type Destination = CloudWatchDestination;
 
     fn destination(&self, _: Ordering) -> CloudWatchDestination {
-        CloudWatchDestination::new(NAMESPACE.parse().unwrap(), &self.client)
+        let namespace = NAMESPACE.parse().unwrap();
+        CloudWatchDestination::with_encoding(namespace, &self.client, self.encoding)
     }
 
     fn entry(&self, number: u64, size_bytes: usize) -> Result<MetricDatum, Cannot> {
@@ -190,15 +192,17 @@ fn number(datum: &Datum) -> u64 {
 
 #[tokio::test]
 async fn cloudwatch_conforms() {
-    let report = testkit::all_with_snapshots(CloudWatch::start).await;
-    println!("{report}");
-    report.assert_conforms(&[
-        "beyond_batch_bytes",
-        "beyond_record_size",
-        "partial_throttling",
-        "partial_failure",
-        "short_answers",
-        "long_answers",
-        "silence_is_not_success",
-    ]);
+    for encoding in [BodyEncoding::Sdk, BodyEncoding::Cbor] {
+        let report = testkit::all_with_snapshots(|| CloudWatch::start(encoding)).await;
+        println!("{encoding}: {report}");
+        report.assert_conforms(&[
+            "beyond_batch_bytes",
+            "beyond_record_size",
+            "partial_throttling",
+            "partial_failure",
+            "short_answers",
+            "long_answers",
+            "silence_is_not_success",
+        ]);
+    }
 }

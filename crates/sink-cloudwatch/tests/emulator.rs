@@ -12,12 +12,15 @@ use aws_sdk_cloudwatch::{
     Client,
     config::{Credentials, retry::RetryConfig},
 };
+use sink_aws::BodyEncoding;
 use sink_cloudwatch::{CloudWatchSink, CloudWatchSinkConfig, Metric, MetricDatum, Unit, as_is};
 use sink_core::{DeadLetter, DeadLetterFuture, DeadLetterHandler, ErrorKind, Settings, Summary};
 use sink_emulator::{
     Emulator, Fault,
     cloudwatch::{CloudWatchLimits, DatumValue},
 };
+
+const ENCODINGS: [BodyEncoding; 2] = [BodyEncoding::Sdk, BodyEncoding::Cbor];
 
 async fn emulator() -> Emulator {
     let builder = Emulator::builder().cloudwatch_limits(CloudWatchLimits::without_rates());
@@ -102,22 +105,29 @@ impl DeadLetterHandler<MetricDatum> for Letters {
 
 #[tokio::test]
 async fn on_a_good_day_each_datum_arrives_once_in_full_compressed_requests() {
-    let emulator = emulator().await;
-    let counters = send_all(&emulator, &config(&emulator), 3000).await.counters;
-    assert_eq!((counters.requests, counters.retried()), (3, 0));
-    assert!(arrived(&emulator).into_values().all(|times| times == 1));
-    // What a batch counts, and the frame of this namespace, is what came.
-    let sizes = emulator.cloudwatch().request_sizes();
-    let bytes: usize = sizes.iter().map(|size| size.bytes).sum();
-    assert_eq!(counters.delivered.bytes + 3 * (2 + 10 + 5 + 11 + 3), bytes);
-    assert!(sizes.iter().all(|size| size.data == 1000 && size.sent_bytes * 3 < size.bytes));
+    for encoding in ENCODINGS {
+        let emulator = emulator().await;
+        let mut config = config(&emulator);
+        config.body_encoding = encoding;
+        let counters = send_all(&emulator, &config, 3000).await.counters;
+        assert_eq!((counters.requests, counters.retried()), (3, 0), "{encoding}");
+        assert!(arrived(&emulator).into_values().all(|times| times == 1), "{encoding}");
+        // What a batch counts, and the frame of this namespace, is what came.
+        let sizes = emulator.cloudwatch().request_sizes();
+        let bytes: usize = sizes.iter().map(|size| size.bytes).sum();
+        assert_eq!(counters.delivered.bytes + 3 * (2 + 10 + 5 + 11 + 3), bytes, "{encoding}");
+        let is_full = sizes.iter().all(|size| size.data == 1000);
+        assert!(is_full && sizes.iter().all(|size| size.sent_bytes * 3 < size.bytes), "{encoding}");
+    }
 }
 
 #[tokio::test]
 async fn of_a_thousand_data_only_the_bad_ones_do_not_arrive() {
-    for bad in [vec![500], vec![0, 1, 999], vec![3, 99, 100, 101, 250, 499, 500, 700, 998, 999]] {
+    let bad = [vec![500], vec![0, 1, 999], vec![3, 99, 100, 101, 250, 499, 500, 700, 998, 999]];
+    for (encoding, bad) in ENCODINGS.iter().flat_map(|e| bad.iter().map(move |bad| (*e, bad))) {
         let emulator = emulator().await;
-        let config = config(&emulator);
+        let mut config = config(&emulator);
+        config.body_encoding = encoding;
         let letters = Letters::default();
         let builder = config.builder_with_client(&client(&config).await, as_is).unwrap();
         let sink = builder.seed(7).dead_letters(letters.clone()).build().unwrap();
@@ -182,7 +192,7 @@ async fn a_request_that_is_too_large_for_the_service_is_halved() {
 
 #[tokio::test]
 async fn each_fault_by_itself_loses_nothing() {
-    for fault in [
+    let faults = [
         Fault::error(500, "InternalServiceError"),
         Fault::error(400, "Throttling"),
         Fault::error(400, "ThrottlingException"),
@@ -196,16 +206,22 @@ async fn each_fault_by_itself_loses_nothing() {
         Fault::ResetAfterStoring,
         Fault::Silence,
         Fault::SilenceAfterStoring,
-    ] {
+    ];
+    for (encoding, fault) in ENCODINGS.iter().flat_map(|e| faults.iter().map(move |f| (*e, f))) {
         let emulator = emulator().await;
         emulator.faults().fail_next(2, fault.clone());
         let mut config = config(&emulator);
+        config.body_encoding = encoding;
         config.settings.max_batch_size = Some(100);
         let counters = send_all(&emulator, &config, 500).await.counters;
-        assert_eq!((counters.failed_requests, counters.retried()), (2, 200), "{fault:?}");
+        assert_eq!(
+            (counters.failed_requests, counters.retried()),
+            (2, 200),
+            "{encoding} {fault:?}"
+        );
         let duplicates = arrived(&emulator).values().filter(|times| **times == 2).count();
         let stored = matches!(fault, Fault::ResetAfterStoring | Fault::SilenceAfterStoring);
-        assert_eq!(duplicates, if stored { 200 } else { 0 }, "{fault:?}");
+        assert_eq!(duplicates, if stored { 200 } else { 0 }, "{encoding} {fault:?}");
     }
 }
 
@@ -224,14 +240,18 @@ async fn a_throttled_account_gets_everything_in_the_end() {
 
 #[tokio::test]
 async fn fatal_answers_stop_the_sink_and_say_what_to_do() {
-    for (code, expected) in [
+    let codes = [
         ("AccessDenied", "cloudwatch:PutMetricData"),
         ("UnrecognizedClientException", "AWS_ACCESS_KEY_ID"),
         ("SerializationException", "endpoint_url"),
-    ] {
+    ];
+    for (encoding, (code, expected)) in ENCODINGS.iter().flat_map(|e| codes.map(|code| (*e, code)))
+    {
         let emulator = emulator().await;
         emulator.faults().fail_requests(1.0, Fault::error(400, code));
-        let sink = sink(&config(&emulator)).await;
+        let mut config = config(&emulator);
+        config.body_encoding = encoding;
+        let sink = sink(&config).await;
         for n in 0..10 {
             sink.write(metric("Number").value(f64::from(n)).unwrap()).await.unwrap();
         }

@@ -14,7 +14,7 @@ use super::{
 };
 
 /// Room in front of the records, for what stands there in a request: a stream's name, mostly.
-const HEADROOM: usize = 256;
+pub(super) const HEADROOM: usize = 256;
 
 /// A record as it goes over the wire.
 #[derive(Debug, Clone, Copy)]
@@ -100,8 +100,9 @@ pub struct Body {
     written: Written,
 }
 
+/// The elements of a list that the SDK leaves empty, and then the whole body.
 #[derive(Debug, Clone)]
-enum Written {
+pub(super) enum Written {
     /// The elements of the list, behind the headroom.
     Records(Pooled),
     Whole(Bytes),
@@ -112,21 +113,28 @@ impl Body {
         self.is_cbor
     }
 
-    /// The whole body: what the SDK writes of a request without records, and the records in the list
-    /// that it leaves empty. The SDK asks once a call. Should it ask again, it gets the same.
+    /// The whole body, given what the SDK writes of a request without records.
     pub(super) fn whole(&mut self, without_records: &[u8]) -> Result<Bytes, SerdeError> {
-        let (before, after) = write::around(without_records, self.is_cbor).ok_or_else(|| {
+        self.written.whole(write::around(without_records, self.is_cbor))
+    }
+}
+
+impl Written {
+    /// The whole body: what the SDK writes of a request without elements, and the elements where it
+    /// leaves their list empty. The SDK asks once a call. Should it ask again, it gets the same.
+    pub(super) fn whole(&mut self, around: Option<(&[u8], &[u8])>) -> Result<Bytes, SerdeError> {
+        let (before, after) = around.ok_or_else(|| {
             SerdeError::custom(
                 "the AWS SDK writes a list without elements in another way than before: set \
                  body_encoding to `sdk`",
             )
         })?;
-        let none = Written::Whole(Bytes::new());
-        let whole = match std::mem::replace(&mut self.written, none) {
-            Written::Records(buffer) => joined(before, buffer, after),
-            Written::Whole(whole) => whole,
+        let none = Self::Whole(Bytes::new());
+        let whole = match std::mem::replace(self, none) {
+            Self::Records(buffer) => joined(before, buffer, after),
+            Self::Whole(whole) => whole,
         };
-        self.written = Written::Whole(whole.clone());
+        *self = Self::Whole(whole.clone());
         Ok(whole)
     }
 }

@@ -7,8 +7,8 @@ use sink_core::{Error, ErrorKind};
 
 /// How the records of a request are written, and how its answer is read. What arrives is the same.
 ///
-/// Default: [`Json`](Self::Json). In configuration data and on the command line it is `sdk`, `json`
-/// or `cbor`.
+/// Default: [`Json`](Self::Json), and for CloudWatch [`Cbor`](Self::Cbor). In configuration data and
+/// on the command line it is `sdk`, `json` or `cbor`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -21,8 +21,11 @@ pub enum BodyEncoding {
     /// read by the SDK. Takes the place of a protocol that a client of yours was given.
     #[default]
     Json,
-    /// As `Json`, but the records of Kinesis go as `application/x-amz-cbor-1.1`, without base64: a
-    /// quarter fewer bytes to hash, encrypt and send. Kinesis only.
+    /// For CloudWatch, whose SDK writes CBOR: what `Json` is for the others, the bytes that the AWS
+    /// SDK would send, written into one buffer.
+    ///
+    /// For Kinesis as `Json`, but the records go as `application/x-amz-cbor-1.1`, without base64: a
+    /// quarter fewer bytes to hash, encrypt and send.
     ///
     /// The AWS SDK for Java writes so by default, but **we have tried it against emulators only,
     /// never against AWS**, and AWS documents it nowhere. An endpoint that refuses it is logged
@@ -38,6 +41,12 @@ impl BodyEncoding {
     #[must_use]
     pub fn without_cbor(self) -> Self {
         if self == Self::Cbor { Self::Json } else { self }
+    }
+
+    /// `cbor` in the place of `json`, for a service that gets no JSON from us.
+    #[must_use]
+    pub fn without_json(self) -> Self {
+        if self == Self::Json { Self::Cbor } else { self }
     }
 
     fn as_str(self) -> &'static str {
@@ -80,6 +89,14 @@ mod tests {
             assert_eq!(read, encoding);
         }
         assert_eq!(BodyEncoding::default().to_string(), "json");
+    }
+
+    #[test]
+    fn what_a_service_does_not_get_is_the_other() {
+        let all =
+            BodyEncoding::ALL.map(|encoding| (encoding.without_cbor(), encoding.without_json()));
+        let (sdk, json, cbor) = (BodyEncoding::Sdk, BodyEncoding::Json, BodyEncoding::Cbor);
+        assert_eq!(all, [(sdk, sdk), (json, cbor), (json, cbor)]);
     }
 
     #[test]

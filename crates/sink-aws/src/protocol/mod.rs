@@ -16,12 +16,14 @@
 //! | `scan/` | answers in which every record is stored |
 //! | `exchange.rs` | how records get past the SDK, and what was scanned back |
 //! | `refusal.rs` | the way back from CBOR to JSON |
+//! | `list.rs` | the same for a client that takes no protocol: CloudWatch's |
 //!
 //! The SDK's wire formats are crates of versions 0.x. Nobody outside of this module sees them.
 
 mod body;
 mod encoding;
 mod exchange;
+mod list;
 mod operation;
 mod pool;
 mod refusal;
@@ -56,6 +58,7 @@ pub use self::{
     body::{Bodies, Body, Record},
     encoding::BodyEncoding,
     exchange::{Answer, Stored, answer},
+    list::{List, Lists, send},
     refusal::CBOR_REFUSED,
 };
 use self::{

@@ -1,7 +1,7 @@
 //! CloudWatch: a line is a value of a metric.
 
 use aws_types::SdkConfig;
-use sink_aws::AwsConfig;
+use sink_aws::{AwsConfig, BodyEncoding};
 use sink_cloudwatch::{
     CloudWatchDestination, CloudWatchSinkConfig, MetricDatum, Namespace, Resolution, Unit, as_is,
 };
@@ -24,6 +24,7 @@ pub(crate) struct CloudWatch {
     namespace: String,
     aggregate: bool,
     mapping: Mapping,
+    encoding: Option<BodyEncoding>,
 }
 
 impl CloudWatch {
@@ -33,6 +34,7 @@ impl CloudWatch {
             namespace: namespace.to_owned(),
             aggregate: args.cloudwatch.aggregate,
             mapping: mapping(&args.cloudwatch)?,
+            encoding: args.bodies.body_encoding,
         })
     }
 
@@ -40,6 +42,7 @@ impl CloudWatch {
         let mut config = CloudWatchSinkConfig::new(&self.namespace);
         config.settings = settings;
         config.aggregate = self.aggregate;
+        config.body_encoding = self.encoding.unwrap_or(config.body_encoding);
         config
     }
 }

@@ -21,7 +21,7 @@ use crate::{
 pub(crate) struct Firehose {
     stream: String,
     lines: DelimitedLines,
-    encoding: BodyEncoding,
+    encoding: Option<BodyEncoding>,
 }
 
 impl Firehose {
@@ -36,7 +36,7 @@ impl Firehose {
     fn config(&self, settings: Settings) -> FirehoseSinkConfig {
         let mut config = FirehoseSinkConfig::new(&self.stream);
         config.settings = settings;
-        config.body_encoding = self.encoding;
+        config.body_encoding = self.encoding.unwrap_or(config.body_encoding);
         config
     }
 }

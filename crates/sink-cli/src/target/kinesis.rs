@@ -28,7 +28,7 @@ pub(crate) struct Kinesis {
     stream: String,
     key: KeySource,
     shards: usize,
-    encoding: BodyEncoding,
+    encoding: Option<BodyEncoding>,
 }
 
 impl Kinesis {
@@ -46,7 +46,7 @@ impl Kinesis {
     fn config(&self, settings: Settings) -> KinesisSinkConfig {
         let mut config = KinesisSinkConfig::new(&self.stream);
         config.settings = settings;
-        config.body_encoding = self.encoding;
+        config.body_encoding = self.encoding.unwrap_or(config.body_encoding);
         config
     }
 }

@@ -95,6 +95,19 @@ fn times_that_cloudwatch_refuses_are_bad_lines_that_name_the_field() {
 }
 
 #[test]
+fn data_go_in_the_encoding_that_is_asked_for() {
+    let path = real_flights();
+    let mut args = vec!["send", &*path, "--to", TO, "--emulate", "--json"];
+    args.extend(["--metric", "Distance", "--value-field", "distance", "--body-encoding"]);
+    for encoding in ["sdk", "cbor"] {
+        let output = run(&[&args[..], &[encoding]].concat());
+        assert_eq!(output.status.code(), Some(0), "{encoding}: {output:?}");
+        let arrived = serde_json::json!([{ "id": "Flights", "records": 2980 }]);
+        assert_eq!(report(&output)["namespaces"], arrived, "{encoding}");
+    }
+}
+
+#[test]
 fn lines_without_a_value_are_bad_lines() {
     let folder = TempDir::new().unwrap();
     let bad = folder.path().join("bad");

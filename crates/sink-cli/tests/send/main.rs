@@ -296,11 +296,6 @@ fn a_flag_of_another_destination_is_refused_with_both_names() {
         ("firehose://x", &["--dimension", "A=a"], "--dimension is for cloudwatch://"),
         ("cloudwatch://x", &["--partition-key-fixed", "a"], "--partition-key-fixed is for kinesis"),
         ("cloudwatch://x", &["--no-delimiter"], "--no-delimiter is for firehose://"),
-        (
-            "cloudwatch://x",
-            &["--body-encoding", "json"],
-            "--body-encoding is for kinesis:// and firehose:// destinations",
-        ),
         ("firehose://x", &["--emulate", "4"], "--emulate 4 says how many shards there are"),
         ("cloudwatch://x", &["--emulate", "4"], "--emulate 4 says how many shards there are"),
     ] {
@@ -343,11 +338,27 @@ fn records_go_in_the_encoding_that_is_asked_for() {
         assert!(output.status.success(), "{encoding}: {output:?}");
         assert_eq!(report(&output)["delivered"], 300, "{encoding}: {output:?}");
     }
-    for (to, encoding, status, expected) in [
-        ("kinesis://flights", "ion", 2, "write `sdk`, `json` or `cbor`"),
-        ("firehose://flights", "cbor", 1, "which this service does not speak: write `json` or"),
+    let metric = ["--metric", "Delay", "--value", "1"];
+    for (to, args, encoding, status, expected) in [
+        ("kinesis://flights", &[][..], "ion", 2, "write `sdk`, `json` or `cbor`"),
+        (
+            "firehose://flights",
+            &[],
+            "cbor",
+            1,
+            "which this service does not speak: write `json` or",
+        ),
+        (
+            "cloudwatch://x",
+            &metric,
+            "json",
+            1,
+            "not written for this service: write `cbor` or `sdk`",
+        ),
     ] {
-        let output = run(&["send", "-", "--to", to, "--emulate", "--body-encoding", encoding]);
+        let mut all = vec!["send", "-", "--to", to, "--emulate", "--body-encoding", encoding];
+        all.extend(args);
+        let output = run(&all);
         assert_eq!(output.status.code(), Some(status), "{output:?}");
         assert!(text(&output.stderr).contains(expected), "{output:?}");
     }
@@ -395,9 +406,9 @@ fn help_names_every_part() {
         "Exit status:",
         "For kinesis://:",
         "For firehose://:",
-        "For kinesis:// and firehose://:",
+        "For every destination:",
         "--body-encoding <ENCODING>",
-        "[default: json]",
+        "[default: json, and cbor for",
         "For cloudwatch://",
         "--partition-key",
         "--emulate",

@@ -1,9 +1,11 @@
+mod encodings;
+
 use std::{
     io::Read as _,
     sync::{Arc, Mutex},
 };
 
-use aws_sdk_cloudwatch::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_cloudwatch::config::{BehaviorVersion, Builder, Credentials, Region};
 use aws_smithy_runtime_api::{
     client::{
         http::{
@@ -23,20 +25,23 @@ use sink_core::{Entry as _, OwnedBatch};
 use super::*;
 use crate::{
     datum::{
-        Metric, StatisticSet,
+        Metric, Resolution, StatisticSet, Unit,
         size::{MAP, MAX_FRAME, field, head, text},
     },
     testing::any_datum,
 };
 
-/// Keeps the requests, and says yes to each.
+/// Keeps the requests, and says the same to each: yes, if nothing else is asked for.
 #[derive(Debug, Clone, Default)]
-struct Capture(Arc<Mutex<Vec<HttpRequest>>>);
+struct Capture {
+    requests: Arc<Mutex<Vec<HttpRequest>>>,
+    refuses: bool,
+}
 
 impl HttpConnector for Capture {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        self.0.lock().unwrap().push(request);
-        let status = StatusCode::try_from(200).unwrap();
+        self.requests.lock().unwrap().push(request);
+        let status = StatusCode::try_from(if self.refuses { 400 } else { 200 }).unwrap();
         HttpConnectorFuture::ready(Ok(HttpResponse::new(status, SdkBody::from(&b"\xa0"[..]))))
     }
 }
@@ -51,24 +56,33 @@ impl HttpClient for Capture {
     }
 }
 
-fn destination(capture: &Capture, namespace: &str, compressed: bool) -> CloudWatchDestination {
-    let config = aws_sdk_cloudwatch::Config::builder()
+fn config(capture: &Capture) -> Builder {
+    aws_sdk_cloudwatch::Config::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
         .region(Region::new("eu-central-1"))
         .credentials_provider(Credentials::new("AKIDTEST", "secret", None, None, "test"))
-        .disable_request_compression(!compressed)
-        .http_client(capture.clone());
-    CloudWatchDestination::new(namespace.parse().unwrap(), &Client::from_conf(config.build()))
+        .http_client(capture.clone())
 }
 
-/// What the SDK sends of this batch.
+fn destination(config: Builder, namespace: &str, encoding: BodyEncoding) -> CloudWatchDestination {
+    let client = Client::from_conf(config.build());
+    CloudWatchDestination::with_encoding(namespace.parse().unwrap(), &client, encoding)
+}
+
+fn send_to(destination: &CloudWatchDestination, batch: &OwnedBatch<MetricDatum>) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let batch = batch.as_batch();
+    let answer = runtime.block_on(destination.send(destination.build_request(&batch)));
+    destination.extract_failures(answer, batch.len())
+}
+
+/// What is sent of this batch, by default.
 fn sent(namespace: &str, compressed: bool, batch: &OwnedBatch<MetricDatum>) -> HttpRequest {
     let capture = Capture::default();
-    let destination = destination(&capture, namespace, compressed);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let request = destination.build_request(&batch.as_batch());
-    runtime.block_on(destination.send(request)).unwrap();
-    capture.0.lock().unwrap().pop().unwrap()
+    let config = config(&capture).disable_request_compression(!compressed);
+    let outcome = send_to(&destination(config, namespace, BodyEncoding::Cbor), batch);
+    assert!(matches!(outcome, Outcome::Delivered), "{outcome:?}");
+    capture.requests.lock().unwrap().pop().unwrap()
 }
 
 fn body(namespace: &str, batch: &OwnedBatch<MetricDatum>) -> Vec<u8> {
@@ -143,7 +157,9 @@ fn a_datum_is_sent_as_it_is_and_defaults_are_left_out() {
 fn data_keep_their_order() {
     let data = (0..1000).map(|n| Metric::builder(format!("m{n}")).build().unwrap().value(1.0));
     let batch = OwnedBatch::new(data.map(Result::unwrap));
-    let request = destination(&Capture::default(), "Shop", true).build_request(&batch.as_batch());
+    let destination = destination(config(&Capture::default()), "Shop", BodyEncoding::Sdk);
+    let (request, list) = destination.build_request(&batch.as_batch());
+    assert!(list.is_none());
     let names: Vec<_> =
         request.get_metric_data().iter().flatten().map(|d| d.metric_name().unwrap()).collect();
     assert_eq!(names, (0..1000).map(|n| format!("m{n}")).collect::<Vec<_>>());
