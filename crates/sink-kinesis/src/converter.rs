@@ -8,9 +8,6 @@ use sink_core::{ConvertError, ElementConverter, Entry, Error, ErrorKind};
 
 use crate::partition_key::{PartitionKey, RandomKeys};
 
-/// Characters (not bytes) that a partition key may have.
-const MAX_KEY_CHARS: usize = 256;
-
 /// One Kinesis record, cheap to clone.
 #[derive(Clone, PartialEq, Eq)]
 pub struct KinesisEntry {
@@ -31,7 +28,7 @@ impl KinesisEntry {
         data: impl Into<Bytes>,
     ) -> Result<Self, ConvertError> {
         let partition_key = partition_key.into();
-        check_key(&partition_key).map_err(ConvertError::new)?;
+        partition_key.check().map_err(ConvertError::new)?;
         Ok(Self { data: data.into(), partition_key, explicit_hash_key: None })
     }
 
@@ -76,19 +73,6 @@ impl fmt::Debug for KinesisEntry {
             .field("explicit_hash_key", &self.explicit_hash_key)
             .field("data_len", &self.data.len())
             .finish()
-    }
-}
-
-fn check_key(key: &str) -> Result<(), String> {
-    // Most keys are short in bytes, and then need not be counted.
-    let chars = if key.len() <= MAX_KEY_CHARS { key.len() } else { key.chars().count() };
-    match chars {
-        0 => Err("the partition key is empty; Kinesis takes 1 to 256 characters".to_owned()),
-        1..=MAX_KEY_CHARS => Ok(()),
-        _ => Err(format!(
-            "the partition key {} has {chars} characters; Kinesis takes 1 to 256",
-            shortened(key)
-        )),
     }
 }
 
@@ -148,8 +132,7 @@ impl<T> KinesisConverter<T> {
     /// [`ErrorKind::Config`] when the key is empty or has more than 256 characters.
     pub fn fixed_partition_key(mut self, key: impl Into<PartitionKey>) -> Result<Self, Error> {
         let key = key.into();
-        check_key(&key)
-            .map_err(|problem| Error::new(ErrorKind::Config, "partition key", problem))?;
+        key.check().map_err(|problem| Error::new(ErrorKind::Config, "partition key", problem))?;
         self.key = Key::Fixed(key);
         Ok(self)
     }

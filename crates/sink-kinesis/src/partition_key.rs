@@ -11,7 +11,11 @@ use std::{
     },
 };
 
+use sink_aws::shortened;
 use smol_str::{SmolStr, format_smolstr};
+
+/// Characters (not bytes) that a partition key may have.
+const MAX_CHARS: usize = 256;
 
 /// A partition key, cheap to clone. It is made of any string; see
 /// [`KinesisEntry::new`](crate::KinesisEntry::new) for those that Kinesis takes.
@@ -20,6 +24,22 @@ use smol_str::{SmolStr, format_smolstr};
 /// takes no memory for the key. Longer ones are shared by their clones.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PartitionKey(SmolStr);
+
+impl PartitionKey {
+    /// Whether Kinesis takes it, and if not, why.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        // Most keys are short in bytes, and then need not be counted.
+        let chars = if self.len() <= MAX_CHARS { self.len() } else { self.chars().count() };
+        match chars {
+            0 => Err("the partition key is empty; Kinesis takes 1 to 256 characters".to_owned()),
+            1..=MAX_CHARS => Ok(()),
+            _ => Err(format!(
+                "the partition key {} has {chars} characters; Kinesis takes 1 to 256",
+                shortened(self)
+            )),
+        }
+    }
+}
 
 impl Deref for PartitionKey {
     type Target = str;
