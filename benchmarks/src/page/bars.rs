@@ -25,6 +25,8 @@ const WIDTH: i32 = 960;
 const LEFT: i32 = 300;
 /// Right of the longest bar: room for its number.
 const RIGHT: i32 = 100;
+/// A digit of a number, about.
+const DIGIT: i32 = 7;
 const HEADER: i32 = 84;
 const BAR: i32 = 14;
 /// Between the bars of two names.
@@ -64,6 +66,11 @@ impl Bars<'_> {
         let longest = spreads.map(|spread| spread.high).chain(self.line).fold(0.0, f64::max);
         let scale = f64::from(WIDTH - LEFT - RIGHT) / if longest > 0.0 { longest } else { 1.0 };
         let x = |value: f64| LEFT + (value * scale).round() as i32;
+        // Before the bars: their numbers are to be read where it crosses them.
+        if let Some(line) = self.line {
+            let ends = [(x(line), HEADER - 6), (x(line), height - GAP / 2)];
+            root.draw(&PathElement::new(ends, GREY.stroke_width(2)))?;
+        }
         for (row, (name, spreads)) in self.rows.iter().enumerate() {
             let top = HEADER + each * row as i32;
             let middle = top + (each - GAP) / 2;
@@ -75,10 +82,6 @@ impl Bars<'_> {
             for (place, (spread, color)) in bars.into_iter().enumerate() {
                 bar(&root, first + BAR * place as i32, x, spread, color)?;
             }
-        }
-        if let Some(line) = self.line {
-            let ends = [(x(line), HEADER - 6), (x(line), height - GAP / 2)];
-            root.draw(&PathElement::new(ends, GREY.stroke_width(2)))?;
         }
         root.present()?;
         Ok(())
@@ -97,8 +100,10 @@ fn bar(
     root.draw(&Rectangle::new([(start, top + 1), (end, top + BAR - 1)], color.filled()))?;
     let ends = [(x(spread.low), middle), (x(spread.high), middle)];
     root.draw(&PathElement::new(ends, BLACK.stroke_width(1)))?;
-    let value = number(spread.median);
-    root.draw(&Text::new(value, (end.max(x(spread.high)) + 6, middle), text(12, HPos::Left)))?;
+    let (value, left) = (number(spread.median), end.max(x(spread.high)) + 6);
+    let under = [(left - 2, top + 1), (left + DIGIT * value.len() as i32, top + BAR - 1)];
+    root.draw(&Rectangle::new(under, WHITE.filled()))?;
+    root.draw(&Text::new(value, (left, middle), text(12, HPos::Left)))?;
     Ok(())
 }
 
