@@ -31,21 +31,24 @@ impl<'a> Setup<'a> {
 
     /// For a service that speaks no CBOR: it is one more thing that is wrong.
     #[must_use]
-    pub fn without_cbor(mut self, encoding: BodyEncoding) -> Self {
-        self.problem = (encoding == BodyEncoding::Cbor).then(|| {
-            "body_encoding is `cbor`, which this service does not speak: write `json` or `sdk`"
-                .to_owned()
-        });
-        self
+    pub fn without_cbor(self, encoding: BodyEncoding) -> Self {
+        self.with_problem_if(
+            encoding == BodyEncoding::Cbor,
+            "body_encoding is `cbor`, which this service does not speak: write `json` or `sdk`",
+        )
     }
 
     /// For a service that gets no JSON from us: it is one more thing that is wrong.
     #[must_use]
-    pub fn without_json(mut self, encoding: BodyEncoding) -> Self {
-        self.problem = (encoding == BodyEncoding::Json).then(|| {
-            "body_encoding is `json`, which is not written for this service: write `cbor` or `sdk`"
-                .to_owned()
-        });
+    pub fn without_json(self, encoding: BodyEncoding) -> Self {
+        self.with_problem_if(
+            encoding == BodyEncoding::Json,
+            "body_encoding is `json`, which is not written for this service: write `cbor` or `sdk`",
+        )
+    }
+
+    fn with_problem_if(mut self, is_wrong: bool, problem: &str) -> Self {
+        self.problem = is_wrong.then(|| problem.to_owned());
         self
     }
 

@@ -39,7 +39,7 @@ impl CloudWatchDestination {
 
     /// As [`new`](Self::new), with bodies of this encoding; `json` is `cbor` here.
     pub fn with_encoding(namespace: Namespace, client: &Client, encoding: BodyEncoding) -> Self {
-        let lists = Lists::new(encoding.without_json(), "MetricData");
+        let lists = Lists::new(encoding, "MetricData");
         let mut config = sink_aws::without_retries!(client).to_builder();
         if let Some(interceptor) = lists.interceptor() {
             config.push_interceptor(interceptor);

@@ -43,6 +43,12 @@ fn config(emulator: &Emulator) -> CloudWatchSinkConfig {
     config
 }
 
+fn config_in(emulator: &Emulator, encoding: BodyEncoding) -> CloudWatchSinkConfig {
+    let mut config = config(emulator);
+    config.body_encoding = encoding;
+    config
+}
+
 /// A client as a user may bring it: with retries of its own.
 async fn client(config: &CloudWatchSinkConfig) -> Client {
     let sdk = config.aws.load(Duration::from_secs(1)).await.unwrap();
@@ -107,8 +113,7 @@ impl DeadLetterHandler<MetricDatum> for Letters {
 async fn on_a_good_day_each_datum_arrives_once_in_full_compressed_requests() {
     for encoding in ENCODINGS {
         let emulator = emulator().await;
-        let mut config = config(&emulator);
-        config.body_encoding = encoding;
+        let config = config_in(&emulator, encoding);
         let counters = send_all(&emulator, &config, 3000).await.counters;
         assert_eq!((counters.requests, counters.retried()), (3, 0), "{encoding}");
         assert!(arrived(&emulator).into_values().all(|times| times == 1), "{encoding}");
@@ -126,8 +131,7 @@ async fn of_a_thousand_data_only_the_bad_ones_do_not_arrive() {
     let bad = [vec![500], vec![0, 1, 999], vec![3, 99, 100, 101, 250, 499, 500, 700, 998, 999]];
     for (encoding, bad) in ENCODINGS.iter().flat_map(|e| bad.iter().map(move |bad| (*e, bad))) {
         let emulator = emulator().await;
-        let mut config = config(&emulator);
-        config.body_encoding = encoding;
+        let config = config_in(&emulator, encoding);
         let letters = Letters::default();
         let builder = config.builder_with_client(&client(&config).await, as_is).unwrap();
         let sink = builder.seed(7).dead_letters(letters.clone()).build().unwrap();
@@ -210,8 +214,7 @@ async fn each_fault_by_itself_loses_nothing() {
     for (encoding, fault) in ENCODINGS.iter().flat_map(|e| faults.iter().map(move |f| (*e, f))) {
         let emulator = emulator().await;
         emulator.faults().fail_next(2, fault.clone());
-        let mut config = config(&emulator);
-        config.body_encoding = encoding;
+        let mut config = config_in(&emulator, encoding);
         config.settings.max_batch_size = Some(100);
         let counters = send_all(&emulator, &config, 500).await.counters;
         assert_eq!(
@@ -249,8 +252,7 @@ async fn fatal_answers_stop_the_sink_and_say_what_to_do() {
     {
         let emulator = emulator().await;
         emulator.faults().fail_requests(1.0, Fault::error(400, code));
-        let mut config = config(&emulator);
-        config.body_encoding = encoding;
+        let config = config_in(&emulator, encoding);
         let sink = sink(&config).await;
         for n in 0..10 {
             sink.write(metric("Number").value(f64::from(n)).unwrap()).await.unwrap();

@@ -14,7 +14,7 @@ use super::{
 };
 
 /// Room in front of the records, for what stands there in a request: a stream's name, mostly.
-pub(super) const HEADROOM: usize = 256;
+const HEADROOM: usize = 256;
 
 /// A record as it goes over the wire.
 #[derive(Debug, Clone, Copy)]
@@ -80,10 +80,9 @@ impl Bodies {
     ) -> (Vec<R>, Option<Body>) {
         let Some(shared) = &self.0 else { return (batch.iter().map(sdks).collect(), None) };
         let is_cbor = shared.cbor.as_ref().is_some_and(|cbor| cbor.is_spoken());
-        let room = HEADROOM + write::room(batch.len(), batch.size_bytes(), is_cbor);
-        let mut buffer = shared.pool.take(room);
+        let room = write::room(batch.len(), batch.size_bytes(), is_cbor);
+        let mut buffer = behind_headroom(&shared.pool, room);
         let bytes = buffer.bytes();
-        bytes.resize(HEADROOM, 0);
         if is_cbor {
             write::cbor::records(bytes, batch.iter().map(ours));
         } else {
@@ -137,6 +136,13 @@ impl Written {
         *self = Self::Whole(whole.clone());
         Ok(whole)
     }
+}
+
+/// A buffer with room for so many bytes of elements, behind the headroom.
+pub(super) fn behind_headroom(pool: &Arc<Pool>, room: usize) -> Pooled {
+    let mut buffer = pool.take(HEADROOM + room);
+    buffer.bytes().resize(HEADROOM, 0);
+    buffer
 }
 
 /// Nothing is moved where `before` fits into the headroom.

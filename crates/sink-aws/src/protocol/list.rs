@@ -31,13 +31,13 @@ use aws_smithy_runtime_api::{
 use aws_smithy_schema::serde::SerdeError;
 use aws_smithy_types::{body::SdkBody, config_bag::ConfigBag};
 use bytes::Bytes;
-use memchr::memmem;
 use sink_core::{Batch, Entry};
 
 use super::{
     BodyEncoding,
-    body::{HEADROOM, Written},
+    body::{Written, behind_headroom},
     pool::Pool,
+    write,
 };
 use crate::cbor;
 
@@ -75,9 +75,8 @@ impl Lists {
         sdks: impl Fn(&'a E) -> R,
     ) -> (Vec<R>, Option<List>) {
         let Some(pool) = &self.pool else { return (batch.iter().map(sdks).collect(), None) };
-        let mut buffer = pool.take(HEADROOM + batch.size_bytes() + 16); // the list's ends
+        let mut buffer = behind_headroom(pool, batch.size_bytes() + 16); // the list's ends
         let bytes = buffer.bytes();
-        bytes.resize(HEADROOM, 0);
         cbor::list(bytes, batch.len());
         batch.iter().for_each(|entry| ours(bytes, entry));
         (Vec::new(), Some(List { name: self.name, written: Written::Records(buffer) }))
@@ -97,14 +96,10 @@ impl List {
         // It cannot stand within a text: behind a letter, what begins a list is no UTF-8.
         let mut empty = Vec::new();
         cbor::text(&mut empty, self.name);
-        let length = empty.len();
         cbor::list(&mut empty, 0);
-        let at = memmem::find(without_elements, &empty);
-        let around = at.and_then(|at| {
-            let (before, after) = without_elements.split_at_checked(at + length)?;
-            Some((before, after.get(1..)?))
-        });
-        self.written.whole(around)
+        let around = write::around_list(without_elements, &empty);
+        // Ours says itself how long it is.
+        self.written.whole(around.and_then(|(before, list)| Some((before, list.get(1..)?))))
     }
 
     /// Whether this is what the request sends, plain or compressed.

@@ -39,10 +39,7 @@ async fn send<D: Destination>(destination: Arc<D>, request: D::Request, entries:
 }
 
 /// Sends it in a task.
-async fn send_beside<F>(id: RequestId, mut sending: Pin<Box<F>>) -> Sent
-where
-    F: Future<Output = Outcome>,
-{
+async fn send_beside(id: RequestId, mut sending: Pin<Box<impl Future<Output = Outcome>>>) -> Sent {
     let mut began = Some(Instant::now());
     poll_fn(|cx| {
         let polled = sending.as_mut().poll(cx);
