@@ -72,6 +72,11 @@ impl Turn {
         Poll::Pending
     }
 
+    /// Whether it has a place in the queue, which it must leave.
+    fn is_in_line(&self) -> bool {
+        self.ticket.is_some()
+    }
+
     fn place<E>(&self, state: &State<E>) -> Option<usize> {
         let ticket = self.ticket?;
         state.waiters.binary_search_by_key(&ticket, |waiter| waiter.ticket).ok()
@@ -198,7 +203,9 @@ impl<E> Future for Admission<'_, E> {
 
 impl<E> Drop for Admission<'_, E> {
     fn drop(&mut self) {
-        self.inbox.leave(&mut self.turn);
+        if self.turn.is_in_line() {
+            self.inbox.leave(&mut self.turn);
+        }
     }
 }
 

@@ -122,7 +122,7 @@ impl<T: 'static, E: Entry> Sink<T, E> {
     /// element; the element is dropped with it. To keep it, use [`try_write`](Self::try_write).
     pub async fn write(&self, element: T) -> Result<(), Error> {
         match self.pieces.write(element, self.max_record_size_in_bytes, &self.shared) {
-            Written::Admitted => Ok(()),
+            Written::Admitted(_) => Ok(()),
             Written::Refused(error) => Err(error),
             Written::MustWait(mut arrival) => {
                 self.shared.let_driver_run().await;
@@ -147,10 +147,18 @@ impl<T: 'static, E: Entry> Sink<T, E> {
     ///
     /// As [`write`](Self::write).
     pub async fn write_tracked(&self, element: T) -> Result<Receipt, Error> {
-        self.shared.let_driver_run().await;
         let arrival = self.convert(element)?;
         let (receipt, settled) = oneshot::channel();
-        let sequence = self.shared.admit(arrival, Some(receipt)).await?;
+        let mut receipt = Some(receipt);
+        let sequence = match self.shared.try_admit_tracked(arrival, &mut receipt) {
+            Written::Admitted(sequence) => sequence,
+            Written::Refused(error) => return Err(error),
+            Written::MustWait(mut arrival) => {
+                self.shared.let_driver_run().await;
+                self.pieces.ask_again(&mut arrival, &self.shared);
+                self.shared.admit(arrival, receipt).await?
+            }
+        };
         Ok(Receipt::new(sequence, settled, Arc::clone(&self.shared)))
     }
 

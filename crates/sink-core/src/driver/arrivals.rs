@@ -19,7 +19,7 @@ impl<D: Destination> Driver<D> {
         if self.arrivals.is_empty() {
             return false;
         }
-        self.receipts.extend(self.new_receipts.drain(..));
+        self.untold.take(&mut self.new_receipts);
         let arrivals = self.arrivals.iter().flat_map(|chunk| &chunk.entries);
         let mut keyed = next_key(&*self.destination, arrivals, &mut self.engine);
         self.find_lanes_of_arrivals(keyed.is_some());

@@ -4,17 +4,11 @@
 mod arrivals;
 mod dead_letters;
 mod lanes;
+mod receipts;
 mod sending;
 mod warnings;
 
-use std::{
-    any::Any,
-    collections::{BTreeMap, VecDeque},
-    fmt,
-    pin::pin,
-    sync::Arc,
-    task::Waker,
-};
+use std::{any::Any, collections::VecDeque, fmt, pin::pin, sync::Arc, task::Waker};
 
 use tokio::{
     sync::{mpsc, oneshot},
@@ -23,6 +17,7 @@ use tokio::{
 };
 
 use self::{
+    receipts::Untold,
     sending::{MOST_AT_ONCE, Sent},
     warnings::Warnings,
 };
@@ -33,7 +28,6 @@ use crate::{
     error::{Error, ErrorKind, panic_message},
     inbox::{Closing, Inbox, Receipts},
     rate_limit::Unlimited,
-    receipt::SettledSender,
     sink::Summary,
 };
 
@@ -79,7 +73,7 @@ pub struct Driver<D: Destination> {
     /// Picked up with them; empty between steps.
     new_receipts: Receipts,
     /// Who wants to know when an entry is settled, by its sequence.
-    receipts: BTreeMap<u64, SettledSender>,
+    untold: Untold,
     /// Who looks once nothing is in flight.
     settling: Vec<Look<D::Entry>>,
     /// Empty between steps, like the next; kept for its memory.
@@ -121,7 +115,7 @@ impl<D: Destination> Driver<D> {
             arrivals: VecDeque::new(),
             one_by_one: VecDeque::new(),
             new_receipts: Receipts::new(),
-            receipts: BTreeMap::new(),
+            untold: Untold::default(),
             settling: Vec::new(),
             settled_lanes: Vec::new(),
             wakers: Vec::new(),
@@ -244,11 +238,7 @@ impl<D: Destination> Driver<D> {
 
     /// Gives the room of what was settled back, and tells whoever waits for it.
     fn tell_settled(&mut self) {
-        for (sequence, how) in self.engine.take_settled_tracked() {
-            if let Some(receipt) = self.receipts.remove(&sequence) {
-                let _gone = receipt.send(how); // whoever asked may have gone
-            }
-        }
+        self.untold.tell(self.engine.take_settled_tracked());
         let settled = self.engine.take_settled(&mut self.settled_lanes);
         self.inbox.note_settled_up_to(self.engine.settled_up_to());
         self.inbox.give_back(settled, &mut self.settled_lanes, &mut self.wakers);

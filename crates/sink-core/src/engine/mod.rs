@@ -305,9 +305,10 @@ impl<E: Entry> Engine<E> {
         self.requests.drop_settled();
     }
 
-    /// The tracked entries that were settled since the last call, and how.
-    pub fn take_settled_tracked(&mut self) -> Vec<(u64, Settled)> {
-        std::mem::take(&mut self.newly_settled_tracked)
+    /// The tracked entries that were settled since the last call, and how; those that are not looked at
+    /// are forgotten, too.
+    pub fn take_settled_tracked(&mut self) -> std::vec::Drain<'_, (u64, Settled)> {
+        self.newly_settled_tracked.drain(..)
     }
 
     // ---------------------------------------------------------------------------- getters

@@ -17,14 +17,33 @@ impl<E> Inbox<E> {
     pub(crate) fn try_admit(&self, arrival: Arrival<E>) -> Written<E> {
         let mut state = self.state.lock(); // without an end to the quota
         if state.is_in_quota(&arrival) {
-            state.admit_by_quota(arrival);
-            return Written::Admitted;
+            state.admit_by_quota(arrival, None);
+            return Written::Admitted(state.last_sequence());
         }
-        self.try_admit_slowly(state, arrival)
+        self.try_admit_slowly(state, arrival, &mut None)
+    }
+
+    /// The same for a writer that wants a receipt. It is taken if the entry is admitted.
+    pub(crate) fn try_admit_tracked(
+        &self,
+        arrival: Arrival<E>,
+        receipt: &mut Option<SettledSender>,
+    ) -> Written<E> {
+        let mut state = self.state.lock(); // without an end to the quota
+        if state.is_in_quota(&arrival) {
+            state.admit_by_quota(arrival, receipt.take());
+            return Written::Admitted(state.last_sequence());
+        }
+        self.try_admit_slowly(state, arrival, receipt)
     }
 
     #[cold]
-    fn try_admit_slowly(&self, mut state: Locked<'_, State<E>>, arrival: Arrival<E>) -> Written<E> {
+    fn try_admit_slowly(
+        &self,
+        mut state: Locked<'_, State<E>>,
+        arrival: Arrival<E>,
+        receipt: &mut Option<SettledSender>,
+    ) -> Written<E> {
         state.note_quota();
         if let Err(error) = state.check_gate() {
             return Written::Refused(error);
@@ -32,13 +51,14 @@ impl<E> Inbox<E> {
         if state.is_driver_due() || !state.has_room(arrival.lane, arrival.size) {
             return Written::MustWait(arrival);
         }
-        let wake = state.admit(arrival, None);
+        let wake = state.admit(arrival, receipt.take());
         state.grant();
+        let sequence = state.last_sequence();
         drop(state);
         if wake {
             self.wake.notify_one();
         }
-        Written::Admitted
+        Written::Admitted(sequence)
     }
 
     /// Admits a chunk as it is, if there is room for all of it, nobody waits, all of it is in
@@ -67,7 +87,7 @@ impl<E> Inbox<E> {
         while let Some(arrival) = arrivals.front() {
             if state.is_in_quota(arrival) {
                 let Some(arrival) = arrivals.pop_front() else { break };
-                state.admit_by_quota(arrival);
+                state.admit_by_quota(arrival, None);
                 continue;
             }
             state.note_quota();

@@ -83,8 +83,8 @@ pub(crate) enum Closing {
 
 /// What became of an entry.
 pub(crate) enum Written<E> {
-    /// It is in.
-    Admitted,
+    /// It is in, with this sequence.
+    Admitted(u64),
     /// It will be, when there is room and its turn; or once the driver had a chance to run.
     MustWait(Arrival<E>),
     /// It cannot come in.

@@ -117,12 +117,8 @@ impl<E> State<E> {
         if self.arrived_load.entries == 0 {
             self.first_at = Instant::now();
         }
-        let tracked = receipt.is_some();
-        if let Some(receipt) = receipt {
-            self.receipts.push_back((self.last_sequence + 1, receipt));
-        }
         self.arrived_load.add(arrival.size);
-        let queued = self.next(arrival, tracked);
+        let queued = self.next(arrival, receipt);
         self.open.push(queued);
         self.note_arrival()
     }
@@ -165,8 +161,12 @@ impl<E> State<E> {
 
     /// The entry with the next sequence.
     #[inline]
-    fn next(&mut self, arrival: Arrival<E>, tracked: bool) -> Queued<E> {
+    fn next(&mut self, arrival: Arrival<E>, receipt: Option<SettledSender>) -> Queued<E> {
         self.last_sequence += 1;
+        let tracked = receipt.is_some();
+        if let Some(receipt) = receipt {
+            self.receipts.push_back((self.last_sequence, receipt));
+        }
         arrival.queued(self.last_sequence, tracked, self.first_at.into_std())
     }
 
@@ -228,9 +228,10 @@ impl<E> State<E> {
     }
 
     #[inline]
-    pub(super) fn admit_by_quota(&mut self, arrival: Arrival<E>) {
+    pub(super) fn admit_by_quota(&mut self, arrival: Arrival<E>, receipt: Option<SettledSender>) {
         self.quota.remove(arrival.size);
-        let queued = self.next(arrival, false);
+        self.open.is_plain &= receipt.is_none();
+        let queued = self.next(arrival, receipt);
         self.open.entries.push(queued); // its bytes are counted with the quota
     }
 

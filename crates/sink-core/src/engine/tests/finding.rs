@@ -117,7 +117,7 @@ impl Twins {
             }
             assert_eq!(budget.of_lanes(), of_lanes);
         }
-        let _: Vec<_> = self.both(|bench| bench.engine.take_settled_tracked());
+        let _: Vec<_> = self.both(|bench| bench.engine.take_settled_tracked().collect());
         let _: Vec<_> = self.both(|bench| bench.unsent());
         let _: (u64, Option<Instant>, Stats) = self.both(|bench| {
             let engine = &bench.engine;

@@ -169,7 +169,7 @@ fn a_tracked_entry_is_never_taken_in_and_may_take_others_in() {
     bench.push_named(Lane::SHARED, 1, 1);
     assert_eq!(bench.groups(), [vec![1], vec![2, 3]]);
     bench.drain();
-    let told: Vec<_> = bench.engine.take_settled_tracked().into_iter().map(|(n, _)| n).collect();
+    let told: Vec<_> = bench.engine.take_settled_tracked().map(|(n, _)| n).collect();
     assert_eq!(told, [2]);
 }
 

@@ -343,13 +343,8 @@ impl Model {
         if self.bench.engine.held_lanes() == 0 {
             self.asks_lanes = self.setup.ordering == Ordering::PerLane || !self.setup.asks_late;
         }
-        let told: BTreeSet<_> = self
-            .bench
-            .engine
-            .take_settled_tracked()
-            .into_iter()
-            .map(|(number, _)| number)
-            .collect();
+        let told: BTreeSet<_> =
+            self.bench.engine.take_settled_tracked().map(|(number, _)| number).collect();
         assert_eq!(told, std::mem::take(&mut self.told), "tracked entries are told of once");
         let engine = &self.bench.engine;
         assert_eq!(self.budget.held(), engine.unsettled(), "I6: the budget holds what is held");

@@ -52,7 +52,7 @@ fn a_rejected_entry_is_settled_when_the_handler_has_it() {
     let stats = bench.engine.stats(bench.now);
     assert_eq!((stats.rejecting.entries, stats.counters.rejected.entries), (0, 1));
     assert_eq!(stats.counters.delivered.entries, 3);
-    let mut told = bench.engine.take_settled_tracked();
+    let mut told: Vec<_> = bench.engine.take_settled_tracked().collect();
     told.sort_by_key(|(sequence, _)| *sequence);
     let rejected = Settled::Rejected(invalid());
     let delivered = |sequence| (sequence, Settled::Delivered);
