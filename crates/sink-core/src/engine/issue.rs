@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::{
     Engine,
-    buffer::Cut,
+    cutting::Cut,
     load::Load,
     requests::{InFlight, RequestId},
 };

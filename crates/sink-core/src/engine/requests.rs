@@ -29,7 +29,7 @@ pub(super) struct InFlight<E> {
     pub(super) issued_at: Instant,
     /// Whether it is a half of a request that was refused as a whole.
     pub(super) alone: bool,
-    /// See [`Cut::plain`](super::buffer::Cut::plain).
+    /// See [`Cut::plain`](super::cutting::Cut::plain).
     pub(super) plain: Option<(u64, u64)>,
 }
 
