@@ -37,6 +37,7 @@ macro_rules! client {
         $sdk::Client::from_conf(config.build())
     }};
 }
+#[cfg(feature = "aws")] // the sink's side has the same
 pub(super) use client;
 
 /// Names of the hosts that the metrics are of.
