@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use crate::{
     Result,
     speed::{
-        rounds::{Flow, Measured},
+        rounds::{Flow, Measured, Wire},
         suite::{Group, Run},
     },
 };
@@ -124,8 +124,9 @@ fn text(
         page += "\n## Over HTTP, beside the bare client\n\n\
                  Each connector writes to a server in another process that gives canned answers, in \
                  turn with a bare loop that does the same with the client of the AWS SDK as it is: \
-                 same records, batches and requests in flight. Ratios are the sink's by the \
-                 loop's of the same pair of runs; CPU is that of the client's process.\n\n";
+                 same records, batches and requests in flight. Two pairs of runs go in each \
+                 round, and each side is first in one. Ratios are the sink's by the loop's of the \
+                 same pair; CPU is that of the client's process.\n\n";
         page += &wire.map_or_else(String::new, image);
         page += &table;
     }
@@ -146,11 +147,11 @@ fn notes(has_flink: bool) -> String {
     }
 }
 
-/// The report of each run as a line, with its round and its name.
+/// The report of each run as a line, with its number and its name.
 fn lines(measured: &Measured) -> String {
     let mut lines = String::new();
-    let mut add = |of: &str, round: Option<usize>, name: &str, report: &Value| {
-        let line = json!({ "of": of, "round": round, "name": name, "report": report });
+    let mut add = |of: &str, run: usize, name: &str, report: &Value| {
+        let line = json!({ "of": of, "run": run, "name": name, "report": report });
         let _infallible = writeln!(lines, "{line}");
     };
     for flow in &measured.flows {
@@ -158,12 +159,16 @@ fn lines(measured: &Measured) -> String {
         let reports = [("sink", ours, &flow.ours), ("flink", flink, &flow.flink)];
         for (of, name, reports) in reports {
             for (round, report) in reports.iter().enumerate() {
-                add(of, Some(round + 1), name, report);
+                add(of, round + 1, name, report);
             }
         }
     }
-    for (name, reports) in &measured.wire {
-        reports.iter().for_each(|report| add("wire", None, name, report));
+    for Wire { name, sink, sdk } in &measured.wire {
+        for (of, reports) in [("sink", sink), ("sdk", sdk)] {
+            for (pair, report) in reports.iter().enumerate() {
+                add(of, pair + 1, name, report);
+            }
+        }
     }
     lines
 }
@@ -190,10 +195,12 @@ mod tests {
             let flink = if with_flink && !run.flink.is_empty() { reports(place) } else { vec![] };
             Flow { run: *run, ours: reports(place), flink }
         };
-        let ratio = json!({"median": 0.6, "min": 0.55, "max": 1.125});
-        let of = json!({"sink": ratio, "sdk": ratio, "sink_per_sdk": ratio});
-        let summary = json!({"summary": true, "cpu_ns_per_record": of, "records_per_s": of});
-        let wire = WIRE.iter().map(|name| (*name, vec![summary.clone()])).collect();
+        let side = |figures: [f64; 3]| {
+            figures.map(|of| json!({"cpu_ns_per_record": of, "records_per_s": of})).to_vec()
+        };
+        let (sink, sdk) = (side([0.6, 0.55, 2.25]), side([1.0, 1.0, 2.0]));
+        let wire = |name| Wire { name, sink: sink.clone(), sdk: sdk.clone() };
+        let wire = WIRE.iter().copied().map(wire).collect();
         Measured { rounds: 5, flows: RUNS.iter().enumerate().map(flow).collect(), wire }
     }
 
@@ -216,7 +223,7 @@ mod tests {
         assert!(text.contains("| 0.600 [0.550–1.125] |"), "{text}");
         let lines = fs::read_to_string(folder.path().join("benchmarks/runs.ndjson")).unwrap();
         let flinks = RUNS.iter().filter(|run| !run.flink.is_empty()).count();
-        assert_eq!(lines.lines().count(), 5 * (RUNS.len() + flinks) + WIRE.len());
+        assert_eq!(lines.lines().count(), 5 * (RUNS.len() + flinks) + 6 * WIRE.len());
         assert!(lines.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()));
     }
 

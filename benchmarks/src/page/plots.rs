@@ -9,14 +9,14 @@ use super::{
     bars::Bars,
     spread::Spread,
     steps::{self, Points},
-    tables::of_group,
+    tables::{CPU, RATE, by_the_bare_client, of_group},
 };
 use crate::{
     Result,
     speed::{
         args::Bench,
         plan::Amount,
-        rounds::{Flow, Measured},
+        rounds::{Flow, Measured, Wire},
         suite::Group,
     },
 };
@@ -199,13 +199,9 @@ fn capacity(name: &str) -> Option<Points> {
 /// # Errors
 ///
 /// When the file cannot be written.
-pub fn draw_wire(runs: &[(&str, Vec<Value>)], folder: &Path) -> Result<Option<Chart>> {
-    let row = |(name, lines): &(&str, Vec<Value>)| {
-        let ratio = |name: &str| lines.last()?.pointer(name).and_then(Spread::read);
-        (
-            (*name).to_owned(),
-            vec![ratio("/cpu_ns_per_record/sink_per_sdk"), ratio("/records_per_s/sink_per_sdk")],
-        )
+pub fn draw_wire(runs: &[Wire], folder: &Path) -> Result<Option<Chart>> {
+    let row = |run: &Wire| {
+        (run.name.to_owned(), [CPU, RATE].map(|path| by_the_bare_client(run, path)).to_vec())
     };
     let rows: Vec<_> = runs.iter().map(row).collect();
     if rows.is_empty() {

@@ -31,13 +31,21 @@ impl Spread {
         Self::of(reports.iter().filter_map(|report| Some(value(report, path)? * factor)))
     }
 
-    /// Of what is already a spread: an object with `min`, `median` and `max`.
-    pub fn read(value: &Value) -> Option<Self> {
-        let number = |name: &str| value.get(name)?.as_f64();
-        Some(Self { low: number("min")?, median: number("median")?, high: number("max")? })
+    /// Of ours by theirs, each at its [path](value) and times its factor, of those reports that stand
+    /// at the same place.
+    pub fn of_ratios(
+        (ours, our_path, our_factor): (&[Value], &str, f64),
+        (theirs, their_path, their_factor): (&[Value], &str, f64),
+    ) -> Option<Self> {
+        let ratio = |(ours, theirs): (&Value, &Value)| {
+            let ours = value(ours, our_path)? * our_factor;
+            let theirs = value(theirs, their_path)? * their_factor;
+            (theirs > 0.0).then(|| ours / theirs)
+        };
+        Self::of(ours.iter().zip(theirs).filter_map(ratio))
     }
 
-    /// What [`read`](Self::read) reads, rounded to four decimals.
+    /// An object with `min`, `median` and `max`, rounded to four decimals.
     pub fn to_value(self) -> Value {
         let [low, median, high] =
             [self.low, self.median, self.high].map(|value| (value * 1e4).round() / 1e4);
@@ -127,8 +135,6 @@ mod tests {
         assert_eq!(value(&report, "/a/b"), Some(1.5));
         assert_eq!(value(&report, "/a/b+/c"), Some(3.5));
         assert_eq!(value(&report, "/a/b+/d"), None);
-        assert_eq!(Spread::read(&json!({"min": 1, "median": 2.5, "max": 3})).unwrap().median, 2.5);
-        assert_eq!(Spread::read(&json!({"min": 1})), None);
     }
 
     #[test]

@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
-use serde_json::Value;
-
-use super::spread::{Spread, value};
-use crate::speed::{rounds::Flow, suite::Group};
+use super::spread::Spread;
+use crate::speed::{
+    rounds::{Flow, Wire},
+    suite::Group,
+};
 
 /// A heading, the value's [path](value) in a report, and by what it is multiplied.
 type Column = (&'static str, &'static str, f64);
@@ -111,30 +112,34 @@ pub fn pairs(flows: &[&Flow]) -> Option<String> {
 
 /// Ours by Flink's of the same round.
 fn ratio(flow: &Flow, pair: &Pair) -> Option<Spread> {
-    let (_, (our_path, our_factor), (their_path, their_factor), _) = pair;
-    let of_round = |(ours, flinks): (&Value, &Value)| {
-        let ours = value(ours, our_path)? * our_factor;
-        let flinks = value(flinks, their_path)? * their_factor;
-        (flinks > 0.0).then(|| ours / flinks)
-    };
-    Spread::of(flow.ours.iter().zip(&flow.flink).filter_map(of_round))
+    let (_, (our_path, our_factor), (their_path, their_factor), _) = *pair;
+    let flinks = (&*flow.flink, their_path, their_factor);
+    Spread::of_ratios((&flow.ours, our_path, our_factor), flinks)
 }
 
-/// The summaries of the runs over HTTP; nothing if there are none.
-pub fn wire(runs: &[(&str, Vec<Value>)]) -> Option<String> {
-    let names: Vec<_> = runs.iter().map(|(name, _)| *name).collect();
-    let summaries: Vec<_> = runs.iter().filter_map(|(_, lines)| lines.last()).collect();
-    let column = |(heading, name): (&str, &str)| {
-        let ratio = |summary: &&Value| cell(summary.pointer(name).and_then(Spread::read));
-        (heading.to_owned(), summaries.iter().map(ratio).collect())
+/// The runs over HTTP; nothing if there are none.
+pub fn wire(runs: &[Wire]) -> Option<String> {
+    let names: Vec<_> = runs.iter().map(|run| run.name).collect();
+    let column = |heading: &str, of: &dyn Fn(&Wire) -> Option<Spread>| {
+        (heading.to_owned(), runs.iter().map(|run| cell(of(run))).collect())
     };
-    let columns = [
-        ("CPU, by the bare client's", "/cpu_ns_per_record/sink_per_sdk"),
-        ("records/s, by the bare client's", "/records_per_s/sink_per_sdk"),
-        ("CPU, ns a record", "/cpu_ns_per_record/sink"),
-        ("the bare client's", "/cpu_ns_per_record/sdk"),
+    let columns = vec![
+        column("CPU, by the bare client's", &|run| by_the_bare_client(run, CPU)),
+        column("records/s, by the bare client's", &|run| by_the_bare_client(run, RATE)),
+        column("CPU, ns a record", &|run| Spread::at(&run.sink, CPU, 1.0)),
+        column("the bare client's", &|run| Spread::at(&run.sdk, CPU, 1.0)),
     ];
-    (!runs.is_empty()).then(|| table(&names, columns.map(column).to_vec()))
+    (!runs.is_empty()).then(|| table(&names, columns))
+}
+
+/// What the sink and the bare client are compared by: paths in a report.
+pub const CPU: &str = "/cpu_ns_per_record";
+/// The same.
+pub const RATE: &str = "/records_per_s";
+
+/// A figure of the sink by that of the bare client of the same pair.
+pub fn by_the_bare_client(run: &Wire, path: &str) -> Option<Spread> {
+    Spread::of_ratios((&run.sink, path, 1.0), (&run.sdk, path, 1.0))
 }
 
 /// Flows of a group.
@@ -144,7 +149,7 @@ pub fn of_group(flows: &[Flow], group: Group) -> Vec<&Flow> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::speed::suite::Run;
@@ -181,23 +186,16 @@ mod tests {
     }
 
     #[test]
-    fn the_summaries_of_the_wire_are_rows() {
-        let of = |sink: f64, sdk: f64| {
-            let spread = |median: f64| json!({"median": median, "min": median, "max": median});
-            let ratio = json!({"median": sink / sdk, "min": 0.5, "max": 1.0});
-            json!({"sink": spread(sink), "sdk": spread(sdk), "sink_per_sdk": ratio})
-        };
-        let summary = json!({
-            "workload": "kinesis", "summary": true, "size": 100, "body_encoding": "json",
-            "in_flight": 16, "pairs": 5, "cpu_ns_per_record": of(61.0, 100.0),
-            "records_per_s": of(3000.0, 4000.0), "ok": true,
-        });
-        let runs = [("kinesis --size 100", vec![json!({"side": "sdk", "ok": true}), summary])];
+    fn the_workloads_over_http_are_rows() {
+        let of = |cpu: f64, rate: f64| json!({"cpu_ns_per_record": cpu, "records_per_s": rate});
+        let name = "kinesis --size 100";
+        let sink = vec![of(50.0, 3000.0), of(60.0, 3000.0), of(61.0, 6000.0)];
+        let sdk = vec![of(100.0, 3000.0), of(60.0, 4000.0), of(100.0, 4000.0)];
         let expected = "| `bench …` | CPU, by the bare client's | records/s, by the bare client's | \
                         CPU, ns a record | the bare client's |\n|---|--:|--:|--:|--:|\n\
-                        | `kinesis --size 100` | 0.610 [0.500–1.000] | 0.750 [0.500–1.000] | 61.00 \
-                        | 100.0 |\n";
-        assert_eq!(wire(&runs).unwrap(), expected);
+                        | `kinesis --size 100` | 0.610 [0.500–1.000] | 1.000 [0.750–1.500] \
+                        | 60.00 [50.00–61.00] | 100.0 [60.00–100.0] |\n";
+        assert_eq!(wire(&[Wire { name, sink, sdk }]).unwrap(), expected);
         assert_eq!(wire(&[]), None);
     }
 }

@@ -36,9 +36,37 @@ pub struct Measured {
     pub rounds: u32,
     /// In the order of [`RUNS`].
     pub flows: Vec<Flow>,
-    /// The lines of each of [`WIRE`], by its name; the last line of each is the summary.
-    pub wire: Vec<(&'static str, Vec<Value>)>,
+    /// In the order of [`WIRE`].
+    pub wire: Vec<Wire>,
 }
+
+/// The reports of a workload over HTTP. Those of the two sides that stand at the same place are of runs
+/// that followed each other.
+#[derive(Debug, Clone, Default)]
+pub struct Wire {
+    /// Which.
+    pub name: &'static str,
+    /// Those of the sink.
+    pub sink: Vec<Value>,
+    /// Those of the bare loop.
+    pub sdk: Vec<Value>,
+}
+
+impl Wire {
+    /// The reports of some pairs; their summary, which has no side, is left out.
+    fn take(&mut self, reports: Vec<Value>) {
+        for report in reports {
+            match report.get("side").and_then(Value::as_str) {
+                Some("sink") => self.sink.push(report),
+                Some("sdk") => self.sdk.push(report),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Pairs of each of [`WIRE`] in a round: of two, each side is first in one.
+const PAIRS: u32 = 2;
 
 /// Runs everything that has the word in its name, and says on standard error how far it is.
 ///
@@ -50,14 +78,17 @@ pub fn run(asked: &Suite) -> Result<Measured> {
     let flink = asked.flink.as_deref().map(Flink::new).transpose()?;
     let chosen = |name: &str| name.contains(&asked.only);
     let runs: Vec<_> = RUNS.iter().filter(|run| chosen(run.ours)).collect();
-    let wire: Vec<_> = WIRE.iter().copied().filter(|name| chosen(name) && is_known(name)).collect();
-    if runs.is_empty() && wire.is_empty() {
+    let names: Vec<_> =
+        WIRE.iter().copied().filter(|name| chosen(name) && is_known(name)).collect();
+    if runs.is_empty() && names.is_empty() {
         return Err(format!("nothing has {:?} in its name", asked.only).into());
     }
 
-    let mut left = Left::new(&runs, &wire, flink.is_some(), asked.runs);
+    let mut left = Left::new(&runs, &names, flink.is_some(), asked.runs);
     let flow = |run: &&Run| Flow { run: **run, ours: Vec::new(), flink: Vec::new() };
     let mut flows: Vec<_> = runs.iter().map(flow).collect();
+    let of_name = |name| Wire { name, ..Wire::default() };
+    let mut wire: Vec<_> = names.into_iter().map(of_name).collect();
     // In turn, so that a neighbour's load falls on all alike.
     for round in 1..=asked.runs {
         // Some of ours are measured against the same one.
@@ -74,14 +105,13 @@ pub fn run(asked: &Suite) -> Result<Measured> {
             }
             flow.flink.extend(theirs.get(words).cloned());
         }
+        for wire in &mut wire {
+            eprintln!("{round} of {}: {} ... ({left})", asked.runs, wire.name);
+            let words = format!("{} --pairs {PAIRS}", wire.name);
+            wire.take(left.time(wire.name, || said(&words))?);
+        }
     }
-    let mut measured = Measured { rounds: asked.runs, flows, wire: Vec::new() };
-    for name in wire {
-        eprintln!("{name} ... ({left})");
-        let words = format!("{name} --pairs {}", asked.runs);
-        measured.wire.push((name, left.time(name, || said(&words))?));
-    }
-    Ok(measured)
+    Ok(Measured { rounds: asked.runs, flows, wire })
 }
 
 fn one(name: &str) -> Result<Value> {
@@ -125,7 +155,7 @@ impl Left {
                 left.insert(run.flink, (rounds, seconds.max(4.0) + 4.0));
             }
         }
-        left.extend(wire.iter().map(|name| (*name, (1, 5.0 * f64::from(rounds)))));
+        left.extend(wire.iter().map(|name| (*name, (rounds, 6.0))));
         Self { runs: left }
     }
 

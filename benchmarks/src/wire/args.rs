@@ -92,7 +92,7 @@ impl Common {
         Plan {
             service,
             size,
-            records: self.records.unwrap_or_else(|| (1_500_000_000 / costs_like).min(2_000_000)),
+            records: self.records.unwrap_or_else(|| (750_000_000 / costs_like).min(2_000_000)),
             in_flight: self.in_flight as usize,
             encoding: self.body_encoding,
             pairs: self.pairs as usize,
