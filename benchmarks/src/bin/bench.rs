@@ -37,6 +37,7 @@ fn measure(workload: &Workload) -> Result<bool> {
     }
     let report = match (workload, workload.plan()) {
         (Workload::All(asked), _) => {
+            page::create(&asked.out)?; // or the error would come when all is measured
             let facts = page::facts::facts();
             let measured = rounds::run(asked)?;
             let page = page::write(&facts, &measured, &asked.out)?;

@@ -67,8 +67,7 @@ const SECTIONS: [(Group, &str, &str); 4] = [
 ///
 /// When a file cannot be written.
 pub fn write(facts: &[Fact], measured: &Measured, folder: &Path) -> Result<PathBuf> {
-    let files = folder.join("benchmarks");
-    fs::create_dir_all(&files).map_err(|error| format!("{}: {error}", files.display()))?;
+    let files = create(folder)?;
     let charts = plots::draw(measured, &files)?;
     let wire = plots::draw_wire(&measured.wire, &files)?;
     let page = folder.join("benchmarks.md");
@@ -77,6 +76,18 @@ pub fn write(facts: &[Fact], measured: &Measured, folder: &Path) -> Result<PathB
         fs::write(file, text).map_err(|error| format!("{}: {error}", file.display()))?;
     }
     Ok(page)
+}
+
+/// Makes the folder of the charts and the reports, if it is not there: to be called before anything is
+/// measured, which takes half an hour.
+///
+/// # Errors
+///
+/// When it cannot be made.
+pub fn create(folder: &Path) -> Result<PathBuf> {
+    let files = folder.join("benchmarks");
+    fs::create_dir_all(&files).map_err(|error| format!("{}: {error}", files.display()))?;
+    Ok(files)
 }
 
 fn text(
