@@ -107,7 +107,7 @@ where
         match self.convert(element, max_size) {
             Ok(mut arrival) => {
                 self.ask(&mut arrival, inbox);
-                inbox.try_admit(arrival)
+                inbox.try_admit(arrival, &mut None)
             }
             Err(error) => Written::Refused(error),
         }

@@ -13,7 +13,7 @@ use crate::{
     entrance::Pieces,
     error::{Error, ErrorKind},
     inbox::{Arrival, Closing, Inbox, Refused, Written},
-    receipt::Receipt,
+    receipt::{Receipt, SettledSender},
     snapshot::{Snapshot, SnapshotMode},
 };
 
@@ -124,11 +124,7 @@ impl<T: 'static, E: Entry> Sink<T, E> {
         match self.pieces.write(element, self.max_record_size_in_bytes, &self.shared) {
             Written::Admitted(_) => Ok(()),
             Written::Refused(error) => Err(error),
-            Written::MustWait(mut arrival) => {
-                self.shared.let_driver_run().await;
-                self.pieces.ask_again(&mut arrival, &self.shared);
-                self.shared.admit(arrival, None).await.map(drop)
-            }
+            Written::MustWait(arrival) => self.admit_later(arrival, None).await.map(drop),
         }
     }
 
@@ -150,16 +146,23 @@ impl<T: 'static, E: Entry> Sink<T, E> {
         let arrival = self.convert(element)?;
         let (receipt, settled) = oneshot::channel();
         let mut receipt = Some(receipt);
-        let sequence = match self.shared.try_admit_tracked(arrival, &mut receipt) {
+        let sequence = match self.shared.try_admit(arrival, &mut receipt) {
             Written::Admitted(sequence) => sequence,
             Written::Refused(error) => return Err(error),
-            Written::MustWait(mut arrival) => {
-                self.shared.let_driver_run().await;
-                self.pieces.ask_again(&mut arrival, &self.shared);
-                self.shared.admit(arrival, receipt).await?
-            }
+            Written::MustWait(arrival) => self.admit_later(arrival, receipt).await?,
         };
         Ok(Receipt::new(sequence, settled, Arc::clone(&self.shared)))
+    }
+
+    /// Admits what could not come in at once, and gives its sequence.
+    async fn admit_later(
+        &self,
+        mut arrival: Arrival<E>,
+        receipt: Option<SettledSender>,
+    ) -> Result<u64, Error> {
+        self.shared.let_driver_run().await;
+        self.pieces.ask_again(&mut arrival, &self.shared);
+        self.shared.admit(arrival, receipt).await
     }
 
     /// Like [`write`](Self::write), but gives the element back instead of waiting.

@@ -64,14 +64,13 @@ mod tests {
     type Asked = oneshot::Receiver<Settled>;
 
     fn ask(untold: &mut Untold, sequences: impl IntoIterator<Item = u64>) -> Vec<(u64, Asked)> {
-        let (new, asked): (Receipts, Vec<_>) = sequences
+        let (mut new, asked): (Receipts, Vec<_>) = sequences
             .into_iter()
             .map(|sequence| {
                 let (sender, receiver) = oneshot::channel();
                 ((sequence, sender), (sequence, receiver))
             })
             .unzip();
-        let mut new = new;
         untold.take(&mut new);
         asked
     }
